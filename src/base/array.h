@@ -6,10 +6,9 @@
 #include <initializer_list>
 
 #include "ingot/dtype.h"
+#include "ingot/rank.h"
 
 namespace ingot {
-
-inline constexpr int kMaxRank = 8;
 
 /// What kernels see of a tensor: a pointer, an element type, sizes and strides (in elements; 0 where broadcast).
 /// It owns nothing. `data == nullptr` stands for an optional operand that is absent.

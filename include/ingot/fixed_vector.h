@@ -5,8 +5,9 @@
 #include <cstddef>
 #include <initializer_list>
 #include <span>
+#include <string>
 
-#include "base/check.h"
+#include "ingot/error.h"
 
 namespace ingot {
 
@@ -35,11 +36,11 @@ class FixedVector {
   const T& back() const { return items_[size_ - 1]; }
 
   void push_back(T value) {
-    CHECK(size_ < N, "at most {} are supported", N);
+    if (size_ >= N) [[unlikely]] refuse();
     items_[size_++] = std::move(value);
   }
   void resize(size_t count, const T& value = T()) {
-    CHECK(count <= N, "at most {} are supported", N);
+    if (count > N) [[unlikely]] refuse();
     std::fill(items_.begin() + std::min(size_, count), items_.begin() + std::max(size_, count), count > size_ ? value : T());
     size_ = count;
   }
@@ -55,6 +56,8 @@ class FixedVector {
   operator std::span<const T>() const { return {begin(), size_}; }
 
  private:
+  [[noreturn]] static void refuse() { throw Error("at most " + std::to_string(N) + " dimensions are supported"); }
+
   std::array<T, N> items_{};
   size_t size_ = 0;
 };
