@@ -15,6 +15,7 @@ struct GradNode;  // one recorded call; autograd defines it
 /// What the tape knows of a tensor: for a leaf its gradient, else the call that made it.
 struct GradRecord {
   bool requires_grad = false;
+  Layout layout = Layout::row_major;  // of a leaf, and so of its gradient
   Tensor grad;
   std::shared_ptr<GradNode> node;  // none for a leaf
   uint32_t index = 0;              // which result of `node`

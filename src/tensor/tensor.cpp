@@ -82,6 +82,7 @@ Tensor& Tensor::set_requires_grad(bool requires_grad) {
   CHECK(!requires_grad || is_floating(dtype()), "only floating tensors can require gradients, this one is {}", name_of(dtype()));
   if (!impl_->grad) impl_->grad = std::make_shared<GradRecord>();
   impl_->grad->requires_grad = requires_grad;
+  impl_->grad->layout = layout();
   return *this;
 }
 Tensor Tensor::grad() const { return impl_->grad ? impl_->grad->grad : Tensor(); }

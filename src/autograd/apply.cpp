@@ -1,0 +1,111 @@
+#include "autograd/tape.h"
+#include "ingot/autograd.h"
+#include "tensor/impl.h"
+#include "tensor/symbols.h"
+
+namespace ingot {
+namespace {
+
+thread_local std::vector<Recorder*> t_recorders;
+thread_local bool t_tracing = false;
+
+/// `count` values, on the stack for the usual small calls.
+template <class T, size_t kInPlace>
+class Some {
+ public:
+  explicit Some(size_t count) : count_(count) {
+    if (count > kInPlace) heap_.resize(count);
+  }
+  T& operator[](size_t i) { return count_ > kInPlace ? heap_[i] : local_[i]; }
+  operator std::span<const T>() const { return {count_ > kInPlace ? heap_.data() : local_.data(), count_}; }
+
+ private:
+  size_t count_;
+  std::array<T, kInPlace> local_;
+  std::vector<T> heap_;
+};
+
+constexpr size_t kUsualInputs = 4;
+
+Tensor allocate(const Spec& spec) {
+  return tracing() ? make_abstract(spec.shape, spec.dtype, spec.layout) : empty(spec.shape, spec.dtype, spec.layout);
+}
+
+void evaluate(const OpDef& op, std::span<const Tensor> in, std::span<const Tensor> out, const Attrs& attrs) {
+  Some<Array, kUsualInputs> inputs(in.size()), outputs(out.size());
+  for (size_t i = 0; i < in.size(); ++i) inputs[i] = array_of(in[i]);
+  for (size_t i = 0; i < out.size(); ++i) outputs[i] = array_of(out[i]);
+  EvalArgs args{.in = inputs, .out = outputs, .attrs = attrs};
+  if (op.scratch == nullptr) return op.eval(args);
+  const Storage scratch(op.scratch(args));
+  args.scratch = scratch.data();
+  op.eval(args);
+}
+
+Tensor view_of(const OpDef& op, const Tensor& x, const Attrs& attrs, const Spec& spec) {
+  const Array array = array_of(x);
+  const auto view = op.view({array, attrs, spec});
+  if (!view) return {};
+  return make_tensor(x.impl()->storage, x.impl()->offset + view->offset, spec.shape, view->strides, spec.dtype);
+}
+
+Tensors run(const OpDef& op, std::span<const Tensor> in, const Attrs& attrs) {
+  if (tracing() && op.expand != nullptr) return op.expand({in, attrs});
+  Some<Spec, kUsualInputs> specs(in.size());
+  for (size_t i = 0; i < in.size(); ++i) specs[i] = spec_of(in[i]);
+  const Results results = op.infer({specs, attrs});
+
+  Tensors out;
+  out.reserve(results.specs.size());
+  if (op.view != nullptr && !tracing())
+    if (Tensor view = view_of(op, in[0], attrs, results.specs[0]); view.defined()) out.push_back(std::move(view));
+  if (out.empty()) {
+    for (const Spec& spec : results.specs) out.push_back(allocate(spec));
+    if (!tracing()) evaluate(op, in, out, attrs);
+  }
+
+  const std::span<const Tensor> all(out);
+  const Call call{op, attrs, in, all.first(results.visible), all.subspan(results.visible)};
+  if (grad_enabled()) record_on_tape(call);
+  for (Recorder* recorder : t_recorders) recorder->record(call);
+  out.resize(results.visible);
+  return out;
+}
+
+}  // namespace
+
+bool tracing() { return t_tracing; }
+
+RecorderScope::RecorderScope(Recorder& recorder) : was_tracing_(t_tracing) {
+  t_recorders.push_back(&recorder);
+  t_tracing = t_tracing || recorder.traces();
+}
+RecorderScope::~RecorderScope() {
+  t_recorders.pop_back();
+  t_tracing = was_tracing_;
+}
+
+Spec spec_of(const Tensor& x) {
+  if (!x.defined()) return {.shape = {}, .defined = false};
+  const TensorImpl& impl = *x.impl();
+  return {.shape = impl.shape, .dtype = impl.dtype, .layout = impl.layout};
+}
+
+Tensors no_gradient(const VjpArgs&) { return {}; }
+
+Tensors apply_all(const OpDef& op, std::span<const Tensor> in, const Attrs& attrs) {
+  try {
+    return run(op, in, attrs);
+  } catch (const UndecidedSize&) {
+    throw;
+  } catch (const Error& e) {
+    const std::string_view text = e.what();
+    if (text.starts_with('[')) throw;  // an op inside this one has named itself
+    const std::string path = current_module_path();
+    throw Error(fmt::format("[{}] {}{}{}", op.name, path, path.empty() ? "" : ": ", text));
+  }
+}
+
+Tensor apply(const OpDef& op, std::span<const Tensor> in, const Attrs& attrs) { return std::move(apply_all(op, in, attrs)[0]); }
+
+}  // namespace ingot
