@@ -47,15 +47,17 @@ size_t conv2d_grad_weight_scratch(const Array& x, const Array& g, const ConvGeom
 void conv2d_grad_weight(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight,
                         void* scratch);
 
-/// Weights packed once for many runs, in the form that the fast kernel of this shape reads. The form does not depend on
-/// the batch size or the thread count. Packed data starts with a header by which conv2d_packed refuses foreign data.
-/// 0 bytes: this convolution has no packed form (f64); call conv2d.
+/// Weights packed once for many runs, in the form that the fast kernel reads at this shape, batch and thread count.
+/// Packed data starts with a header that names its form and refuses foreign data. It serves any batch size, image size
+/// and thread count: where the kernel then wants another form, the weights are reordered at each run, which
+/// conv2d_packed_format tells beforehand. 0 bytes: this convolution has no packed form (f64); call conv2d.
 size_t conv2d_packed_bytes(const ConvArgs& args);
-/// Names the form: library, version, ISA, blocking. Packed data that was stored under another name must be packed anew.
+/// Names the form, such as "onednn:f32:acdb:64a", or "plain". Stored data of another dtype than this names must be
+/// packed anew; of another blocking, it is merely slower.
 std::string conv2d_packed_format(const ConvArgs& args);
 void conv2d_pack(const ConvArgs& args, void* packed);
 /// As conv2d, reading `packed` (64-byte aligned) in place of args.weight.data.
-size_t conv2d_packed_scratch(const ConvArgs& args);
+size_t conv2d_packed_scratch(const ConvArgs& args, const void* packed);
 void conv2d_packed(const ConvArgs& args, const void* packed, void* scratch);
 
 /// The implementations that run, as oneDNN names them ("brgconv:avx512_core", "jit_1x1:avx2"), or "plain".
