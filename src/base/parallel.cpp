@@ -176,6 +176,14 @@ void set_num_threads(int threads) {
 #endif
 }
 
+int adopt_thread_count() {
+  const int threads = t_inside ? 1 : num_threads();
+#ifdef INGOT_OPENMP
+  omp_set_num_threads(threads);
+#endif
+  return threads;
+}
+
 void parallel_for(int64_t count, int64_t grain, FunctionRef<void(int64_t, int64_t)> body) {
   if (count <= 0) return;
   const int64_t parts =
