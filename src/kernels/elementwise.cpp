@@ -76,7 +76,7 @@ void map(const std::array<const Array*, N>& arrays, const std::array<DType, N>& 
 
 constexpr bool is_comparison(Binary op) { return op >= Binary::eq; }
 
-// ---- where, fill, copy: they move bits, so the element's size is all that counts
+// where, fill and copy move bits: the element's size is all that counts.
 
 /// Calls body(U()) with an unsigned type of the dtype's size.
 template <class Body>

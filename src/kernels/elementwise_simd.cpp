@@ -6,16 +6,13 @@
 #include "kernels/convert.h"
 #include "kernels/dispatch.h"
 #include "kernels/elementwise_kernels.h"
+#include "kernels/load-inl.h"
 #include "kernels/math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingot::kernels {
 namespace HWY_NAMESPACE {
 namespace {
-
-namespace hn = hwy::HWY_NAMESPACE;
-using F32 = hn::ScalableTag<float>;
-using V = hn::Vec<F32>;
 
 // Operations are tag types with a static `of`. The last elements of a run go through the same vector code, so that a
 // result does not depend on where a run ends.
@@ -106,29 +103,6 @@ INGOT_ACTIVATION(Mish, mish(d, x))
 #undef INGOT_UNARY
 #undef INGOT_BINARY
 #undef INGOT_ACTIVATION
-
-// The first n elements at p, n less than a vector; the other lanes are 0.
-HWY_INLINE V load_part(const float* p, int64_t n) {
-  const F32 d;
-#if HWY_TARGET == HWY_AVX2 || !HWY_MEM_OPS_MIGHT_FAULT  // AVX2 only lacks masks for narrower lanes
-  return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(n)), d, p);
-#else
-  HWY_ALIGN float padded[hn::MaxLanes(F32())] = {};
-  for (int64_t i = 0; i < n; ++i) padded[i] = p[i];
-  return hn::Load(d, padded);
-#endif
-}
-
-HWY_INLINE void store_part(V v, float* p, int64_t n) {
-  const F32 d;
-#if HWY_TARGET == HWY_AVX2 || !HWY_MEM_OPS_MIGHT_FAULT
-  hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(n)), d, p);
-#else
-  HWY_ALIGN float padded[hn::MaxLanes(F32())];
-  hn::Store(v, d, padded);
-  for (int64_t i = 0; i < n; ++i) p[i] = padded[i];
-#endif
-}
 
 // y[i] = f(x[i]).
 template <class F>
@@ -292,38 +266,19 @@ MapKernel activation_kernel(Activation activation) {
   return nullptr;
 }
 
-// ---- conversions of contiguous runs
+// Conversions of contiguous runs.
 
 void promote_bf16(const bf16* src, float* dst, int64_t n) {
-  const F32 d;
-  const hn::RebindToUnsigned<F32> du32;
-  const hn::Rebind<uint16_t, F32> du16;
-  const auto* from = reinterpret_cast<const uint16_t*>(src);
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto lanes = static_cast<int64_t>(hn::Lanes(F32()));
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    hn::StoreU(hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(du32, hn::LoadU(du16, from + i)))), d, dst + i);
+  for (; i + lanes <= n; i += lanes) store(load(src + i), dst + i);
   for (; i < n; ++i) dst[i] = static_cast<float>(src[i]);
 }
 
 void demote_bf16(const float* src, bf16* dst, int64_t n) {
-  const F32 d;
-  const hn::RebindToUnsigned<F32> du32;
-  const hn::RebindToSigned<F32> di32;
-  const hn::Rebind<uint16_t, F32> du16;
-  auto* to = reinterpret_cast<uint16_t*>(dst);
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto lanes = static_cast<int64_t>(hn::Lanes(F32()));
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    const auto x = hn::LoadU(d, src + i);
-    const auto bits = hn::BitCast(du32, x);
-    const auto upper = hn::ShiftRight<16>(bits);
-    const auto odd = hn::And(upper, hn::Set(du32, 1));
-    const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(du32, 0x7fff))));
-    const auto quiet = hn::Or(upper, hn::Set(du32, 0x40));
-    const auto half = hn::IfThenElse(hn::RebindMask(du32, hn::IsNaN(x)), quiet, rounded);
-    hn::StoreU(hn::DemoteTo(du16, hn::BitCast(di32, half)), du16, to + i);
-  }
+  for (; i + lanes <= n; i += lanes) store(load(src + i), dst + i);
   for (; i < n; ++i) dst[i] = bf16(src[i]);
 }
 
