@@ -9,7 +9,7 @@
 #include <dnnl.hpp>
 
 #include "base/array.h"
-#include "base/fixed_vector.h"
+#include "ingot/fixed_vector.h"
 #include "base/parallel.h"
 
 /// oneDNN 2.6.3 as the kernels use it. For the .cpp files of this folder alone: nothing here shows in another header.
