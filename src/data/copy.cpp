@@ -1,0 +1,73 @@
+#include "data/copy.h"
+
+#include <cstring>
+
+#include "base/check.h"
+#include "tensor/impl.h"
+
+namespace ingot {
+namespace {
+
+Array row_array(const Tensor& x, int64_t row) {
+  const Array whole = array_of(x);
+  Array out{.data = whole.as<std::byte>() + row * whole.strides[0] * static_cast<int64_t>(size_of(whole.dtype)),
+            .dtype = whole.dtype,
+            .rank = whole.rank - 1};
+  std::copy_n(whole.shape.begin() + 1, out.rank, out.shape.begin());
+  std::copy_n(whole.strides.begin() + 1, out.rank, out.strides.begin());
+  return out;
+}
+
+/// Whether both have their elements in the same order without gaps, so that one memcpy moves them.
+bool same_dense(const Array& a, const Array& b) {
+  int64_t extent = 1;
+  for (int d = 0; d < a.rank; ++d) {
+    if (a.shape[d] == 1) continue;
+    if (a.strides[d] != b.strides[d] || a.strides[d] <= 0) return false;
+    extent += (a.shape[d] - 1) * a.strides[d];
+  }
+  return extent == a.numel();
+}
+
+template <class Unsigned>
+void copy_strided(const Array& from, const Array& to) {
+  std::array<int64_t, kMaxRank> index{};
+  const auto* source = from.as<const Unsigned>();
+  auto* target = to.as<Unsigned>();
+  const int last = from.rank - 1;
+  for (int64_t row = 0, rows = from.numel() / from.shape[last]; row < rows; ++row) {
+    for (int64_t i = 0; i < from.shape[last]; ++i) target[i * to.strides[last]] = source[i * from.strides[last]];
+    for (int d = last - 1; d >= 0; --d) {
+      source += from.strides[d], target += to.strides[d];
+      if (++index[d] < from.shape[d]) break;
+      source -= from.strides[d] * from.shape[d], target -= to.strides[d] * from.shape[d];
+      index[d] = 0;
+    }
+  }
+}
+
+}  // namespace
+
+Tensor row_of(const Tensor& x, int64_t row) {
+  const TensorImpl& impl = *x.impl();
+  const auto rest = [](const auto& v) { return std::span(v.begin() + 1, v.end()); };
+  return make_tensor(impl.storage, impl.offset + row * impl.strides[0], Shape(std::span<const Dim>(rest(impl.shape))),
+                     Strides(std::span<const int64_t>(rest(impl.strides))), impl.dtype);
+}
+
+void copy_to_row(const Tensor& from, const Tensor& to, int64_t row) {
+  const Array source = array_of(from), target = row_array(to, row);
+  ASSERT(source.same_shape(target) && source.dtype == target.dtype);
+  if (source.numel() == 0) return;
+  const size_t width = size_of(source.dtype);
+  if (same_dense(source, target)) {
+    std::memcpy(target.data, source.data, static_cast<size_t>(source.numel()) * width);
+    return;
+  }
+  if (width == 1) return copy_strided<uint8_t>(source, target);
+  if (width == 2) return copy_strided<uint16_t>(source, target);
+  if (width == 4) return copy_strided<uint32_t>(source, target);
+  copy_strided<uint64_t>(source, target);
+}
+
+}  // namespace ingot
