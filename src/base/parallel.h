@@ -35,6 +35,19 @@ void parallel_for(int64_t count, int64_t grain, FunctionRef<void(int64_t, int64_
 /// Runs `body(part)` for every part in [0, parts), parts spread over the pool (part i on thread i modulo threads).
 void parallel_parts(int64_t parts, FunctionRef<void(int64_t)> body);
 
+/// Within it, the primitives above run on the calling thread alone: for threads that are themselves many, such as a data
+/// loader's workers, each of which would otherwise get a pool of its own.
+class SerialScope {
+ public:
+  SerialScope();
+  ~SerialScope();
+  SerialScope(const SerialScope&) = delete;
+  SerialScope& operator=(const SerialScope&) = delete;
+
+ private:
+  bool outer_;
+};
+
 /// CPUs that this process may use: affinity mask and cgroup quota, at least 1.
 int available_cpus();
 
