@@ -124,6 +124,8 @@ class TensorDataset : public Dataset {
   const Tensor& targets() const { return targets_; }
 
  private:
+  void check_index(int64_t index) const;
+
   Tensor inputs_, targets_;
   int64_t size_;
 };

@@ -8,16 +8,6 @@
 namespace ingot {
 namespace {
 
-Array row_array(const Tensor& x, int64_t row) {
-  const Array whole = array_of(x);
-  Array out{.data = whole.as<std::byte>() + row * whole.strides[0] * static_cast<int64_t>(size_of(whole.dtype)),
-            .dtype = whole.dtype,
-            .rank = whole.rank - 1};
-  std::copy_n(whole.shape.begin() + 1, out.rank, out.shape.begin());
-  std::copy_n(whole.strides.begin() + 1, out.rank, out.strides.begin());
-  return out;
-}
-
 /// Whether both have their elements in the same order without gaps, so that one memcpy moves them.
 bool same_dense(const Array& a, const Array& b) {
   int64_t extent = 1;
@@ -55,19 +45,28 @@ Tensor row_of(const Tensor& x, int64_t row) {
                      Strides(std::span<const int64_t>(rest(impl.strides))), impl.dtype);
 }
 
-void copy_to_row(const Tensor& from, const Tensor& to, int64_t row) {
-  const Array source = array_of(from), target = row_array(to, row);
-  ASSERT(source.same_shape(target) && source.dtype == target.dtype);
-  if (source.numel() == 0) return;
-  const size_t width = size_of(source.dtype);
-  if (same_dense(source, target)) {
-    std::memcpy(target.data, source.data, static_cast<size_t>(source.numel()) * width);
+Array row_array(const Tensor& x, int64_t row) {
+  const Array whole = array_of(x);
+  Array out{.data = whole.as<std::byte>() + row * whole.strides[0] * static_cast<int64_t>(size_of(whole.dtype)),
+            .dtype = whole.dtype,
+            .rank = whole.rank - 1};
+  std::copy_n(whole.shape.begin() + 1, out.rank, out.shape.begin());
+  std::copy_n(whole.strides.begin() + 1, out.rank, out.strides.begin());
+  return out;
+}
+
+void copy_elements(const Array& from, const Array& to) {
+  ASSERT(from.same_shape(to) && from.dtype == to.dtype);
+  if (from.numel() == 0) return;
+  const size_t width = size_of(from.dtype);
+  if (same_dense(from, to)) {
+    std::memcpy(to.data, from.data, static_cast<size_t>(from.numel()) * width);
     return;
   }
-  if (width == 1) return copy_strided<uint8_t>(source, target);
-  if (width == 2) return copy_strided<uint16_t>(source, target);
-  if (width == 4) return copy_strided<uint32_t>(source, target);
-  copy_strided<uint64_t>(source, target);
+  if (width == 1) return copy_strided<uint8_t>(from, to);
+  if (width == 2) return copy_strided<uint16_t>(from, to);
+  if (width == 4) return copy_strided<uint32_t>(from, to);
+  copy_strided<uint64_t>(from, to);
 }
 
 }  // namespace ingot

@@ -27,8 +27,12 @@ TensorDataset::TensorDataset(Tensor inputs, Tensor targets) : inputs_(std::move(
   CHECK(targets_.size(0) == size_, "{} inputs but {} targets", size_, targets_.size(0).value());
 }
 
-Sample TensorDataset::get(int64_t index) const {
+void TensorDataset::check_index(int64_t index) const {
   CHECK(index >= 0 && index < size_, "index {} is outside the data set's [0, {})", index, size_);
+}
+
+Sample TensorDataset::get(int64_t index) const {
+  check_index(index);
   return {row_of(inputs_, index), row_of(targets_, index), {}};
 }
 
@@ -42,9 +46,10 @@ std::optional<SampleSpec> TensorDataset::spec() const {
 void TensorDataset::get_batch(std::span<const int64_t> indices, std::span<const uint64_t>, Batch& batch,
                               int64_t first) const {
   for (size_t k = 0; k < indices.size(); ++k) {
-    const Sample sample = get(indices[k]);
-    copy_to_row(sample.input, batch.input, first + static_cast<int64_t>(k));
-    copy_to_row(sample.target, batch.target, first + static_cast<int64_t>(k));
+    check_index(indices[k]);
+    const int64_t row = first + static_cast<int64_t>(k);
+    copy_elements(row_array(inputs_, indices[k]), row_array(batch.input, row));
+    copy_elements(row_array(targets_, indices[k]), row_array(batch.target, row));
   }
 }
 
