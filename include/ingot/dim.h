@@ -27,25 +27,54 @@ class Dim {
   std::string str() const;
 
   friend Dim operator+(Dim a, Dim b) { return a.is_number() && b.is_number() ? Dim(a.bits_ + b.bits_) : add(a, b); }
-  friend Dim operator*(Dim a, Dim b) { return a.is_number() && b.is_number() ? Dim(a.bits_ * b.bits_) : multiply(a, b); }
+  friend Dim operator*(Dim a, Dim b) {
+    return a.is_number() && b.is_number() ? Dim(a.bits_ * b.bits_) : multiply(a, b);
+  }
   friend Dim operator-(Dim a, Dim b) { return a + Dim(-1) * b; }
   /// Rounds towards minus infinity, as shape formulas want it.
   friend Dim floor_div(Dim a, Dim b);
 
-  template <std::integral I> friend Dim operator+(Dim a, I b) { return a + Dim(b); }
-  template <std::integral I> friend Dim operator+(I a, Dim b) { return Dim(a) + b; }
-  template <std::integral I> friend Dim operator-(Dim a, I b) { return a - Dim(b); }
-  template <std::integral I> friend Dim operator-(I a, Dim b) { return Dim(a) - b; }
-  template <std::integral I> friend Dim operator*(Dim a, I b) { return a * Dim(b); }
-  template <std::integral I> friend Dim operator*(I a, Dim b) { return Dim(a) * b; }
-  template <std::integral I> friend Dim operator/(Dim a, I b) { return floor_div(a, Dim(b)); }
+  template <std::integral I>
+  friend Dim operator+(Dim a, I b) {
+    return a + Dim(b);
+  }
+  template <std::integral I>
+  friend Dim operator+(I a, Dim b) {
+    return Dim(a) + b;
+  }
+  template <std::integral I>
+  friend Dim operator-(Dim a, I b) {
+    return a - Dim(b);
+  }
+  template <std::integral I>
+  friend Dim operator-(I a, Dim b) {
+    return Dim(a) - b;
+  }
+  template <std::integral I>
+  friend Dim operator*(Dim a, I b) {
+    return a * Dim(b);
+  }
+  template <std::integral I>
+  friend Dim operator*(I a, Dim b) {
+    return Dim(a) * b;
+  }
+  template <std::integral I>
+  friend Dim operator/(Dim a, I b) {
+    return floor_div(a, Dim(b));
+  }
   friend Dim operator/(Dim a, Dim b) { return floor_div(a, b); }
 
   /// Equal as expressions: n == n, 2*n + n == 3*n, and n != m though their values may meet. Shape rules that must know
   /// whether two sizes agree ask require_equal (tensor/symbols.h) instead.
   friend constexpr bool operator==(Dim a, Dim b) { return a.bits_ == b.bits_; }
-  template <std::integral I> friend constexpr bool operator==(Dim a, I b) { return a.bits_ == static_cast<int64_t>(b); }
-  template <std::integral I> friend auto operator<=>(Dim a, I b) { return a.value() <=> static_cast<int64_t>(b); }
+  template <std::integral I>
+  friend constexpr bool operator==(Dim a, I b) {
+    return a.bits_ == static_cast<int64_t>(b);
+  }
+  template <std::integral I>
+  friend auto operator<=>(Dim a, I b) {
+    return a.value() <=> static_cast<int64_t>(b);
+  }
   friend auto operator<=>(Dim a, Dim b) { return a.value() <=> b.value(); }
 
  private:

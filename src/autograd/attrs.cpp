@@ -75,10 +75,14 @@ class Reader {
     if (t == "true") return true;
     if (t == "false") return false;
     double v = 0;
-    const bool looks_real = t.find_first_of(".") != std::string_view::npos || t.ends_with("inf") || t.ends_with("nan") ||
-                            (t.find('e') != std::string_view::npos && !t.empty() && std::isdigit(static_cast<unsigned char>(t[t[0] == '-'])));
+    const bool looks_real = t.find_first_of(".") != std::string_view::npos || t.ends_with("inf") ||
+                            t.ends_with("nan") ||
+                            (t.find('e') != std::string_view::npos && !t.empty() &&
+                             std::isdigit(static_cast<unsigned char>(t[t[0] == '-'])));
     if (looks_real)
-      if (const auto [end, error] = std::from_chars(t.data(), t.data() + t.size(), v); error == std::errc{} && end == t.data() + t.size()) return v;
+      if (const auto [end, error] = std::from_chars(t.data(), t.data() + t.size(), v);
+          error == std::errc{} && end == t.data() + t.size())
+        return v;
     return parse_dim(t, symbols_);
   }
   AttrValue list() {
@@ -87,7 +91,8 @@ class Reader {
       CHECK(items.empty() || take(','), "a list is not closed in '{}'", text_);
       items.push_back(atom(token()));
     }
-    const bool real = std::any_of(items.begin(), items.end(), [](const AttrValue& v) { return std::holds_alternative<double>(v); });
+    const bool real =
+        std::any_of(items.begin(), items.end(), [](const AttrValue& v) { return std::holds_alternative<double>(v); });
     if (real) {
       std::vector<double> out;
       for (const auto& v : items) out.push_back(AttrCodec<double>::set(v));
@@ -186,7 +191,8 @@ uint64_t AttrCodec<uint64_t>::set(const AttrValue& v) {
   const std::string& text = attr_kind<std::string>(v, "a hexadecimal number");
   uint64_t out = 0;
   const char* end = text.data() + text.size();
-  CHECK(text.starts_with("0x") && std::from_chars(text.data() + 2, end, out, 16).ptr == end, "'{}' is not a hexadecimal number", text);
+  CHECK(text.starts_with("0x") && std::from_chars(text.data() + 2, end, out, 16).ptr == end,
+        "'{}' is not a hexadecimal number", text);
   return out;
 }
 
@@ -213,7 +219,7 @@ std::span<const std::string_view> enum_names(DType) {
 }
 
 std::span<const std::string_view> enum_names(Activation) {
-  static constexpr std::string_view kNames[] = {"none", "relu", "relu6", "leaky_relu", "elu",       "sigmoid",
+  static constexpr std::string_view kNames[] = {"none", "relu", "relu6", "leaky_relu", "elu",         "sigmoid",
                                                 "tanh", "silu", "gelu",  "hardswish",  "hardsigmoid", "mish"};
   return kNames;
 }

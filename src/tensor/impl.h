@@ -33,7 +33,8 @@ struct TensorImpl {
 };
 
 /// A tensor over part of a storage; the layout follows from the strides.
-Tensor make_tensor(std::shared_ptr<Storage> storage, int64_t offset, const Shape& shape, const Strides& strides, DType dtype);
+Tensor make_tensor(std::shared_ptr<Storage> storage, int64_t offset, const Shape& shape, const Strides& strides,
+                   DType dtype);
 /// A shape and a dtype without data.
 Tensor make_abstract(const Shape& shape, DType dtype, Layout layout);
 /// A number that an abstract tensor shares with its detached copies and with no other tensor.

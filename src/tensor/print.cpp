@@ -67,7 +67,9 @@ class Printer {
   std::string block(int64_t dim, int64_t at) const {
     if (dim == x_.rank()) return element(values_[static_cast<size_t>(at)]);
     const int64_t size = x_.size(dim), inner = x_.rank() - dim - 1;
-    const std::string gap = inner == 0 ? ", " : "," + std::string(static_cast<size_t>(inner), '\n') + std::string(static_cast<size_t>(8 + dim), ' ');
+    const std::string gap = inner == 0 ? ", "
+                                       : "," + std::string(static_cast<size_t>(inner), '\n') +
+                                             std::string(static_cast<size_t>(8 + dim), ' ');
     std::string out = "[";
     for (int64_t i = 0; i < size; ++i) {
       if (skips(i, size)) {
@@ -89,7 +91,8 @@ class Printer {
 
 std::string to_string(const Tensor& x) {
   if (!x.defined()) return "tensor(undefined)";
-  if (x.is_abstract()) return fmt::format("tensor(shape={}, dtype={}, traced)", to_string(x.shape()), name_of(x.dtype()));
+  if (x.is_abstract())
+    return fmt::format("tensor(shape={}, dtype={}, traced)", to_string(x.shape()), name_of(x.dtype()));
   std::string out = "tensor(";
   out += x.numel() == 0 ? "[]" : Printer(x).print();
   if (x.numel() == 0 && x.rank() != 1) out += ", size=" + to_string(x.shape());

@@ -52,11 +52,20 @@ struct Symbols {
   Dim atom(int index) { return dim({{{index}, 1}}); }
 
   Dim divide(Dim a, Dim b) {
-    const Polynomial numerator = polynomial(a);
-    if (b.is_number() && b.bits_ > 0) {  // what divides exactly leaves the floor
+    const Polynomial numerator = polynomial(a), denominator = polynomial(b);
+    if (denominator.size() == 1 && denominator.begin()->second > 0) {  // what divides exactly leaves the floor
+      const auto& [divisor, scale] = *denominator.begin();
       Polynomial whole, rest;
-      for (const auto& [product, factor] : numerator) (factor % b.bits_ == 0 ? whole : rest)[product] = factor;
-      for (auto& [product, factor] : whole) factor /= b.bits_;
+      for (const auto& [product, factor] : numerator) {
+        if (factor % scale != 0 || !std::includes(product.begin(), product.end(), divisor.begin(), divisor.end())) {
+          rest[product] = factor;
+          continue;
+        }
+        std::vector<int> quotient;
+        std::set_difference(product.begin(), product.end(), divisor.begin(), divisor.end(),
+                            std::back_inserter(quotient));
+        whole[quotient] = factor / scale;
+      }
       if (rest.empty()) return dim(whole);
       if (!whole.empty()) return dim(whole) + divide(dim(rest), b);
     }
@@ -69,8 +78,10 @@ struct Symbols {
     for (const auto& [product, factor] : polynomial(d))
       for (const int index : product) {
         const Atom& a = atoms[static_cast<size_t>(index)];
-        if (a.name.empty()) collect(a.numerator, found), collect(a.denominator, found);
-        else found.insert(a.name);
+        if (a.name.empty())
+          collect(a.numerator, found), collect(a.denominator, found);
+        else
+          found.insert(a.name);
       }
   }
 };
@@ -105,13 +116,16 @@ std::string text(Dim d) {
   std::string out, constant;
   for (const auto& [product, factor] : Symbols::table().polynomial(d)) {
     std::string s = product_text(product, factor);
-    if (product.empty()) constant = (factor < 0 ? "" : "+") + s;
-    else out += (out.empty() || s[0] == '-' ? "" : "+") + s;
+    if (product.empty())
+      constant = (factor < 0 ? "" : "+") + s;
+    else
+      out += (out.empty() || s[0] == '-' ? "" : "+") + s;
   }
   return out + constant;
 }
 
-/// sum := product (('+' | '-') product)*; product := unary (('*' | '//') unary)*; unary := ['-'] (number | name | '(' sum ')')
+/// sum := product (('+' | '-') product)*; product := unary (('*' | '//') unary)*; unary := ['-'] (number | name | '('
+/// sum ')')
 class Parser {
  public:
   Parser(std::string_view text, const SymbolValues& examples) : text_(text), examples_(examples) {}
@@ -131,17 +145,23 @@ class Parser {
   Dim sum(int depth) {
     Dim d = product(depth);
     while (true) {
-      if (take("+")) d = d + product(depth);
-      else if (take("-")) d = d - product(depth);
-      else return d;
+      if (take("+"))
+        d = d + product(depth);
+      else if (take("-"))
+        d = d - product(depth);
+      else
+        return d;
     }
   }
   Dim product(int depth) {
     Dim d = unary(depth);
     while (true) {
-      if (take("*")) d = d * unary(depth);
-      else if (take("//")) d = floor_div(d, unary(depth));
-      else return d;
+      if (take("*"))
+        d = d * unary(depth);
+      else if (take("//"))
+        d = floor_div(d, unary(depth));
+      else
+        return d;
     }
   }
   Dim unary(int depth) {
@@ -226,9 +246,10 @@ std::string Dim::str() const {
 }
 
 int64_t Dim::refuse_value() const {
-  fail("the size {} is symbolic while tracing and cannot be read as a number; keep it an expression, use flatten(1), or "
-       "reshape with 0 (keep this size) and -1 (the rest), or trace with a fixed size",
-       str());
+  fail(
+      "the size {} is symbolic while tracing and cannot be read as a number; keep it an expression, use flatten(1), or "
+      "reshape with 0 (keep this size) and -1 (the rest), or trace with a fixed size",
+      str());
 }
 
 Dim substitute(Dim dim, const SymbolValues& values) {
@@ -240,9 +261,12 @@ Dim substitute(Dim dim, const SymbolValues& values) {
     Dim term = factor;
     for (const int index : product) {
       const Symbols::Atom a = s.atoms[static_cast<size_t>(index)];
-      if (a.name.empty()) term = term * floor_div(substitute(a.numerator, values), substitute(a.denominator, values));
-      else if (const auto it = values.find(a.name); it != values.end()) term = term * Dim(it->second);
-      else term = term * s.atom(index);
+      if (a.name.empty())
+        term = term * floor_div(substitute(a.numerator, values), substitute(a.denominator, values));
+      else if (const auto it = values.find(a.name); it != values.end())
+        term = term * Dim(it->second);
+      else
+        term = term * s.atom(index);
     }
     sum = sum + term;
   }

@@ -1,0 +1,39 @@
+#include "kernels/convert.h"
+
+#include <cstring>
+
+#include "kernels/dispatch.h"
+
+namespace ingot::kernels {
+namespace {
+
+template <class From, class To>
+void run(const void* src, int64_t src_stride, void* dst, int64_t dst_stride, int64_t n) {
+  const auto* from = static_cast<const From*>(src);
+  auto* to = static_cast<To*>(dst);
+  if (src_stride == 1 && dst_stride == 1) {
+    if constexpr (std::is_same_v<From, To>) {
+      std::memcpy(to, from, static_cast<size_t>(n) * sizeof(To));
+    } else if constexpr (std::is_same_v<From, bf16> && std::is_same_v<To, float>) {
+      f32_from_bf16(from, to, n);
+    } else if constexpr (std::is_same_v<From, float> && std::is_same_v<To, bf16>) {
+      bf16_from_f32(from, to, n);
+    } else if constexpr (std::is_same_v<From, uint8_t> && std::is_same_v<To, float>) {
+      f32_from_u8(from, to, n);
+    } else {
+      for (int64_t i = 0; i < n; ++i) to[i] = convert<To>(from[i]);
+    }
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i) to[i * dst_stride] = convert<To>(from[i * src_stride]);
+}
+
+}  // namespace
+
+Converter converter(DType from, DType to) {
+  return visit_dtype(from, [&]<class From>(std::type_identity<From>) {
+    return visit_dtype(to, []<class To>(std::type_identity<To>) -> Converter { return &run<From, To>; });
+  });
+}
+
+}  // namespace ingot::kernels
