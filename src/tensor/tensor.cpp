@@ -1,6 +1,7 @@
 #include "ingot/tensor.h"
 
 #include <cmath>
+#include <atomic>
 #include <cstring>
 #include <numbers>
 
@@ -112,7 +113,9 @@ Tensor make_tensor(std::shared_ptr<Storage> storage, int64_t offset, const Shape
 }
 
 Tensor make_abstract(const Shape& shape, DType dtype, Layout layout) {
+  static std::atomic<int64_t> identity = 0;
   auto impl = std::make_shared<TensorImpl>();
+  impl->offset = ++identity;
   impl->shape = shape;
   impl->dtype = dtype;
   impl->layout = layout;
