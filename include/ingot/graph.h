@@ -87,7 +87,9 @@ class Graph {
   void remove_unused_constants();
 
  private:
-  Value& make_value(const std::string& wanted_name, const Spec& spec);
+  Value& make_value(const Spec& spec);
+  std::string fresh_name(const std::string& wanted, const std::map<std::string, Value*, std::less<>>& taken);
+  void name_value(Value& value, const std::string& wanted);
   void link(Node& node, Node* before);
 
   SizeRanges sizes_;
@@ -99,6 +101,7 @@ class Graph {
   std::vector<Value*> inputs_;
   std::vector<Output> outputs_;
   std::map<std::string, Value*, std::less<>> values_, constants_;  // by name
+  std::map<std::string, int, std::less<>> next_suffix_;            // "conv2d" -> 3: the next is conv2d_3
 };
 
 // ---- Text

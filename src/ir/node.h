@@ -54,10 +54,10 @@ struct Node {
 struct NewNode {
   const OpDef& op;
   std::vector<Value*> inputs;
-  Attrs attrs;              // none: the op's defaults
+  Attrs attrs;                     // none: the op's defaults
   std::string path;
-  std::string name;         // of the first result; empty: after the op
-  Node* before = nullptr;   // none: at the end
+  std::vector<std::string> names;  // of the results; those without one are named after the op
+  Node* before = nullptr;          // none: at the end
 };
 
 /// The nodes from one on, without those that were removed.
