@@ -1,8 +1,7 @@
 #include "kernels/convert.h"
 
+#include <array>
 #include <cstring>
-
-#include "kernels/dispatch.h"
 
 namespace ingot::kernels {
 namespace {
@@ -28,12 +27,22 @@ void run(const void* src, int64_t src_stride, void* dst, int64_t dst_stride, int
   for (int64_t i = 0; i < n; ++i) to[i * dst_stride] = convert<To>(from[i * src_stride]);
 }
 
+template <class... T>
+struct Types {};
+using All = Types<float, double, bf16, f16, int64_t, int32_t, uint8_t, int8_t, bool>;  // in DType's order
+
+template <class From, class... To>
+constexpr std::array<Converter, sizeof...(To)> row_of(Types<To...>) {
+  return {&run<From, To>...};
+}
+template <class... From>
+constexpr std::array<std::array<Converter, sizeof...(From)>, sizeof...(From)> table_of(Types<From...> all) {
+  return {row_of<From>(all)...};
+}
+constexpr auto kTable = table_of(All());
+
 }  // namespace
 
-Converter converter(DType from, DType to) {
-  return visit_dtype(from, [&]<class From>(std::type_identity<From>) {
-    return visit_dtype(to, []<class To>(std::type_identity<To>) -> Converter { return &run<From, To>; });
-  });
-}
+Converter converter(DType from, DType to) { return kTable[static_cast<size_t>(from)][static_cast<size_t>(to)]; }
 
 }  // namespace ingot::kernels

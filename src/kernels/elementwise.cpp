@@ -76,7 +76,7 @@ void map(const std::array<const Array*, N>& arrays, const std::array<DType, N>& 
 
 constexpr bool is_comparison(Binary op) { return op >= Binary::eq; }
 
-// ---- where, fill, copy: they move bits, so the element's size is all that counts
+// where, fill and copy move bits: the element's size is all that counts.
 
 /// Calls body(U()) with an unsigned type of the dtype's size.
 template <class Body>
@@ -112,18 +112,46 @@ void fill_row(U* y, int64_t stride, int64_t n, U value) {
   for (int64_t i = 0; i < n; ++i) y[i * stride] = value;
 }
 
-// y[r, i] = x[r, i] where x runs along r and y along i. A tile is a cache line of either.
+// A 4x4 tile of 32-bit elements: y[r, i] = x[i, r]. In the compiler's portable vectors.
+void transpose_4x4(const uint32_t* x, int64_t x_stride, uint32_t* y, int64_t y_stride) {
+  typedef uint32_t Vec __attribute__((vector_size(16)));
+  Vec in[4];
+  for (int i = 0; i < 4; ++i) std::memcpy(&in[i], x + i * x_stride, sizeof(Vec));
+  const Vec low01 = __builtin_shufflevector(in[0], in[1], 0, 4, 1, 5);
+  const Vec high01 = __builtin_shufflevector(in[0], in[1], 2, 6, 3, 7);
+  const Vec low23 = __builtin_shufflevector(in[2], in[3], 0, 4, 1, 5);
+  const Vec high23 = __builtin_shufflevector(in[2], in[3], 2, 6, 3, 7);
+  const Vec out[4] = {
+      __builtin_shufflevector(low01, low23, 0, 1, 4, 5), __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
+      __builtin_shufflevector(high01, high23, 0, 1, 4, 5), __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
+  for (int r = 0; r < 4; ++r) std::memcpy(y + r * y_stride, &out[r], sizeof(Vec));
+}
+
+template <class U>
+void transpose_tile(const U* x, int64_t x_stride, U* y, int64_t y_stride, int64_t rows, int64_t count) {
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t i = 0; i < count; ++i) y[r * y_stride + i] = x[i * x_stride + r];
+}
+
+// y[r, i] = x[i, r], x contiguous in r and y in i. A tile is a cache line of either.
 template <class U>
 void transpose(const U* x, int64_t x_stride, U* y, int64_t y_stride, int64_t rows, int64_t count) {
   constexpr int64_t kTile = 64 / sizeof(U);
-  for (int64_t i0 = 0; i0 < count; i0 += kTile) {
-    const int64_t i1 = std::min(count, i0 + kTile);
-    for (int64_t r0 = 0; r0 < rows; r0 += kTile) {
-      const int64_t r1 = std::min(rows, r0 + kTile);
-      for (int64_t r = r0; r < r1; ++r)
-        for (int64_t i = i0; i < i1; ++i) y[r * y_stride + i] = x[i * x_stride + r];
+  for (int64_t i = 0; i < count; i += kTile)
+    for (int64_t r = 0; r < rows; r += kTile) {
+      const int64_t tile_rows = std::min(rows - r, kTile), tile_count = std::min(count - i, kTile);
+      const U* from = x + i * x_stride + r;
+      U* to = y + r * y_stride + i;
+      if constexpr (sizeof(U) == 4) {
+        if (tile_rows == kTile && tile_count == kTile) {
+          for (int64_t a = 0; a < kTile; a += 4)
+            for (int64_t b = 0; b < kTile; b += 4)
+              transpose_4x4(from + b * x_stride + a, x_stride, to + a * y_stride + b, y_stride);
+          continue;
+        }
+      }
+      transpose_tile(from, x_stride, to, y_stride, tile_rows, tile_count);
     }
-  }
 }
 
 template <class U>

@@ -3,11 +3,10 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include <cstring>
-
 #include "kernels/convert.h"
 #include "kernels/dispatch.h"
 #include "kernels/elementwise_kernels.h"
+#include "kernels/load-inl.h"
 #include "kernels/math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -15,11 +14,7 @@ namespace ingot::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 
-namespace hn = hwy::HWY_NAMESPACE;
-using F32 = hn::ScalableTag<float>;
-using V = hn::Vec<F32>;
-
-// Operations are tag types with a static `of`; the last elements of a run go through the same vector code, so that a
+// Operations are tag types with a static `of`. The last elements of a run go through the same vector code, so that a
 // result does not depend on where a run ends.
 #define INGOT_UNARY(name, ...)           \
   struct name {                          \
@@ -109,64 +104,57 @@ INGOT_ACTIVATION(Mish, mish(d, x))
 #undef INGOT_BINARY
 #undef INGOT_ACTIVATION
 
-// Runs step(x, y) on whole vectors and once on a padded copy of the rest. `inputs` of one run are `in`.
-template <int kInputs, class T, class Step>
-HWY_INLINE void for_vectors(const void* const* in, T* out, int64_t n, const Step& step) {
+// y[i] = f(x[i]).
+template <class F>
+HWY_INLINE void map1(const void* const* in, void* out, int64_t n, const F& f) {
   const F32 d;
+  const auto* x = static_cast<const float*>(in[0]);
+  auto* y = static_cast<float*>(out);
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const float* from[kInputs];
-  for (int k = 0; k < kInputs; ++k) from[k] = static_cast<const float*>(in[k]);
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    step(from, out + i);
-    for (int k = 0; k < kInputs; ++k) from[k] += lanes;
-  }
-  if (i == n) return;
-  HWY_ALIGN float padded[kInputs][hn::MaxLanes(F32())] = {};
-  HWY_ALIGN T result[hn::MaxLanes(F32())];
-  const float* pointers[kInputs];
-  for (int k = 0; k < kInputs; ++k) {
-    for (int64_t j = 0; j < n - i; ++j) padded[k][j] = from[k][j];
-    pointers[k] = padded[k];
-  }
-  step(pointers, result);
-  for (int64_t j = 0; j < n - i; ++j) out[i + j] = result[j];
+  for (; i + lanes <= n; i += lanes) hn::StoreU(f(hn::LoadU(d, x + i)), d, y + i);
+  if (i < n) store_part(f(load_part(x + i, n - i)), y + i, n - i);
 }
 
 template <class Op>
 void run_unary(const void* const* in, void* out, int64_t n, float) {
-  for_vectors<1>(in, static_cast<float*>(out), n, [](const float* const* x, float* y) HWY_ATTR {
-    const F32 d;
-    hn::StoreU(Op::of(d, hn::LoadU(d, x[0])), d, y);
-  });
+  map1(in, out, n, [](V x) HWY_ATTR { return Op::of(F32(), x); });
 }
 
 template <class Op>
 void run_activation(const void* const* in, void* out, int64_t n, float alpha) {
   const V slope = constant(alpha);
-  for_vectors<1>(in, static_cast<float*>(out), n, [slope](const float* const* x, float* y) HWY_ATTR {
-    const F32 d;
-    hn::StoreU(Op::of(d, hn::LoadU(d, x[0]), slope), d, y);
-  });
+  map1(in, out, n, [slope](V x) HWY_ATTR { return Op::of(F32(), x, slope); });
 }
 
 template <class Op>
 void run_binary(const void* const* in, void* out, int64_t n, float) {
-  for_vectors<2>(in, static_cast<float*>(out), n, [](const float* const* x, float* y) HWY_ATTR {
-    const F32 d;
-    hn::StoreU(Op::of(hn::LoadU(d, x[0]), hn::LoadU(d, x[1])), d, y);
-  });
+  const F32 d;
+  const auto *a = static_cast<const float*>(in[0]), *b = static_cast<const float*>(in[1]);
+  auto* y = static_cast<float*>(out);
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(Op::of(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, y + i);
+  if (i < n) store_part(Op::of(load_part(a + i, n - i), load_part(b + i, n - i)), y + i, n - i);
 }
 
 template <class Op>
 void run_compare(const void* const* in, void* out, int64_t n, float) {
-  for_vectors<2>(in, static_cast<uint8_t*>(out), n, [](const float* const* x, uint8_t* y) HWY_ATTR {
-    const F32 d;
-    const hn::RebindToSigned<F32> di;
-    const hn::Rebind<uint8_t, F32> du8;
-    const auto mask = hn::RebindMask(di, Op::of(hn::LoadU(d, x[0]), hn::LoadU(d, x[1])));
-    hn::StoreU(hn::DemoteTo(du8, hn::IfThenElseZero(mask, hn::Set(di, 1))), du8, y);
-  });
+  const F32 d;
+  const hn::RebindToSigned<F32> di;
+  const hn::Rebind<uint8_t, F32> du8;
+  const auto *a = static_cast<const float*>(in[0]), *b = static_cast<const float*>(in[1]);
+  auto* y = static_cast<uint8_t*>(out);
+  const auto truth = [&](V va, V vb) HWY_ATTR {
+    return hn::DemoteTo(du8, hn::IfThenElseZero(hn::RebindMask(di, Op::of(va, vb)), hn::Set(di, 1)));
+  };
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(truth(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), du8, y + i);
+  if (i == n) return;
+  HWY_ALIGN uint8_t rest[hn::MaxLanes(F32())];
+  hn::StoreU(truth(load_part(a + i, n - i), load_part(b + i, n - i)), du8, rest);
+  for (int64_t j = 0; j < n - i; ++j) y[i + j] = rest[j];
 }
 
 MapKernel unary_kernel(Unary op) {
@@ -278,38 +266,19 @@ MapKernel activation_kernel(Activation activation) {
   return nullptr;
 }
 
-// ---- conversions of contiguous runs
+// Conversions of contiguous runs.
 
 void promote_bf16(const bf16* src, float* dst, int64_t n) {
-  const F32 d;
-  const hn::RebindToUnsigned<F32> du32;
-  const hn::Rebind<uint16_t, F32> du16;
-  const auto* from = reinterpret_cast<const uint16_t*>(src);
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto lanes = static_cast<int64_t>(hn::Lanes(F32()));
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    hn::StoreU(hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(du32, hn::LoadU(du16, from + i)))), d, dst + i);
+  for (; i + lanes <= n; i += lanes) store(load(src + i), dst + i);
   for (; i < n; ++i) dst[i] = static_cast<float>(src[i]);
 }
 
 void demote_bf16(const float* src, bf16* dst, int64_t n) {
-  const F32 d;
-  const hn::RebindToUnsigned<F32> du32;
-  const hn::RebindToSigned<F32> di32;
-  const hn::Rebind<uint16_t, F32> du16;
-  auto* to = reinterpret_cast<uint16_t*>(dst);
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto lanes = static_cast<int64_t>(hn::Lanes(F32()));
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    const auto x = hn::LoadU(d, src + i);
-    const auto bits = hn::BitCast(du32, x);
-    const auto upper = hn::ShiftRight<16>(bits);
-    const auto odd = hn::And(upper, hn::Set(du32, 1));
-    const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(du32, 0x7fff))));
-    const auto quiet = hn::Or(upper, hn::Set(du32, 0x40));
-    const auto half = hn::IfThenElse(hn::RebindMask(du32, hn::IsNaN(x)), quiet, rounded);
-    hn::StoreU(hn::DemoteTo(du16, hn::BitCast(di32, half)), du16, to + i);
-  }
+  for (; i + lanes <= n; i += lanes) store(load(src + i), dst + i);
   for (; i < n; ++i) dst[i] = bf16(src[i]);
 }
 

@@ -102,6 +102,19 @@ class StridedLoops {
     if (rank_ > 0) rank_ = kept + 1;
   }
 
+  void decode(int64_t position, int64_t* index) const {
+    for (int d = rank_ - 1; d >= 0; --d) {
+      index[d] = position % dims_[d].size;
+      position /= dims_[d].size;
+    }
+  }
+  void carry_rows(int64_t* index) const {
+    for (int d = rank_ - 2; d > 0 && index[d] == dims_[d].size; --d) {
+      index[d] = 0;
+      ++index[d - 1];
+    }
+  }
+
   int rank_ = 0;
   int64_t numel_ = 1;
   std::array<char*, N> base_;
@@ -117,21 +130,24 @@ void StridedLoops<N>::walk(const std::array<char*, N>& base, int64_t begin, int6
   if (rank_ > 0) block.stride = dims_[rank_ - 1].stride;
   if (rank_ > 1) block.row_stride = dims_[rank_ - 2].stride;
   const int64_t inner = inner_size(), outer = rank_ > 1 ? dims_[rank_ - 2].size : 1;
+  std::array<int64_t, kMaxRank + 2> index{};  // of the block's first element; two more stand for loops of one
+  if (begin > 0) decode(begin, index.data() + 2);
+  int64_t& column = index[rank_ + 1];
+  int64_t& row = index[rank_];
   for (int64_t at = begin; at < end;) {
-    int64_t rest = at;
     block.data = base;
     block.position = at;
-    for (int d = rank_ - 1; d >= 0; --d) {
-      const int64_t index = rest % dims_[d].size;
-      rest /= dims_[d].size;
-      for (int i = 0; i < N; ++i) block.data[i] += index * dims_[d].stride[i] * element_[i];
-    }
-    const int64_t column = at % inner, row = at / inner % outer;
+    for (int d = 0; d < rank_; ++d)
+      for (int i = 0; i < N; ++i) block.data[i] += index[d + 2] * dims_[d].stride[i] * element_[i];
     const bool whole_rows = column == 0 && end - at >= inner;
     block.count = whole_rows ? inner : std::min(inner - column, end - at);
-    block.rows = whole_rows ? std::min(outer - row, (end - at) / inner) : 1;
+    block.rows = !whole_rows ? 1 : end - at >= inner * (outer - row) ? outer - row : (end - at) / inner;
     body(std::as_const(block));
     at += block.count * block.rows;
+    column += whole_rows ? 0 : block.count;
+    row += whole_rows ? block.rows : column == inner;
+    column = column == inner ? 0 : column;
+    carry_rows(index.data() + 2);
   }
 }
 
