@@ -212,7 +212,7 @@ Dim Dim::add(Dim a, Dim b) {
   const std::scoped_lock lock(s.mutex);
   Polynomial sum = s.polynomial(a);
   for (const auto& [product, factor] : s.polynomial(b))
-    if ((sum[product] += factor) == 0) sum.erase(product);
+    if ((sum[product] = Dim::sum(sum[product], factor)) == 0) sum.erase(product);
   return s.dim(sum);
 }
 
@@ -224,7 +224,7 @@ Dim Dim::multiply(Dim a, Dim b) {
     for (const auto& [pb, fb] : s.polynomial(b)) {
       std::vector<int> product(pa.size() + pb.size());
       std::merge(pa.begin(), pa.end(), pb.begin(), pb.end(), product.begin());
-      if ((result[product] += fa * fb) == 0) result.erase(product);
+      if ((result[product] = Dim::sum(result[product], Dim::product(fa, fb))) == 0) result.erase(product);
     }
   return s.dim(result);
 }
@@ -244,6 +244,8 @@ std::string Dim::str() const {
   const std::scoped_lock lock(Symbols::table().mutex);
   return text(*this);
 }
+
+int64_t Dim::refuse_overflow() { fail("a size passes 2^62"); }
 
 int64_t Dim::refuse_value() const {
   fail(
