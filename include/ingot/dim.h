@@ -27,9 +27,9 @@ class Dim {
   std::string str() const;
 
   /// Throw Error where a number passes 2^62: sizes may come from files.
-  friend Dim operator+(Dim a, Dim b) { return a.is_number() && b.is_number() ? sum(a.bits_, b.bits_) : add(a, b); }
+  friend Dim operator+(Dim a, Dim b) { return a.is_number() && b.is_number() ? Dim(sum(a.bits_, b.bits_)) : add(a, b); }
   friend Dim operator*(Dim a, Dim b) {
-    return a.is_number() && b.is_number() ? product(a.bits_, b.bits_) : multiply(a, b);
+    return a.is_number() && b.is_number() ? Dim(product(a.bits_, b.bits_)) : multiply(a, b);
   }
   friend Dim operator-(Dim a, Dim b) { return a + Dim(-1) * b; }
   /// Rounds towards minus infinity, as shape formulas want it.
