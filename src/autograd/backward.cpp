@@ -76,8 +76,7 @@ class Backward {
           [this](const Tensor& leaf) { return leaf.impl()->grad && leaves_.contains(leaf.impl()->grad.get()); });
     for (size_t i = 0; i < outputs.size(); ++i) seed(outputs[i], grads[i]);
     const GradMode mode(options_.create_graph);
-    for (auto it = order_.rbegin(); it != order_.rend(); ++it)
-      if (State& state = states_.at(it->get()); state.needed) visit(**it, state);
+    for (auto it = order_.rbegin(); it != order_.rend(); ++it) visit(**it, states_.at(it->get()));
     Tensors found;
     if (inputs != nullptr)
       for (const Tensor& x : *inputs) found.push_back(captured_[key_of(*x.impl()->grad)]);
@@ -190,6 +189,7 @@ class Backward {
     if (targeted_)
       for (uint32_t i = 0; i < state.grads.size(); ++i)
         if (const auto it = captured_.find({&node, i}); it != captured_.end()) it->second = state.grads[i];
+    if (!state.needed) return;
     Tensors grads;
     if (std::any_of(state.grads.begin(), state.grads.end(), [](const Tensor& g) { return g.defined(); }))
       grads = gradients(node, state.grads);

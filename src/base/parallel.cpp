@@ -206,6 +206,9 @@ void parallel_parts(int64_t parts, FunctionRef<void(int64_t)> body) {
   });
 }
 
+SerialScope::SerialScope() : outer_(std::exchange(t_inside, true)) {}
+SerialScope::~SerialScope() { t_inside = outer_; }
+
 FlushDenormals::FlushDenormals() { set_flush_everywhere(true); }
 FlushDenormals::~FlushDenormals() { set_flush_everywhere(false); }
 

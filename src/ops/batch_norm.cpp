@@ -18,6 +18,8 @@ Spec check_input(const InferArgs& a, size_t first_channel_input) {
   const Spec& x = a.in[0];
   check_floating(x);
   CHECK(x.shape.size() >= 2, "x must be [N,C,...], it is {}", to_string(x.shape));
+  const size_t gamma = a.in.size() > 4 ? 3 : 1;
+  CHECK(a.has(gamma) == a.has(gamma + 1), "gamma and beta come together");
   for (size_t i = first_channel_input; i < a.in.size(); ++i)
     if (a.in[i].defined)
       CHECK(a.in[i].shape == Shape{x.shape[1]}, "statistics and parameters must be [{}], one is {}", x.shape[1].str(),
@@ -42,17 +44,17 @@ double eps_of(const Attrs& attrs, bool fused) {
 }
 
 template <class T>
-void invert(const Array& var, double eps, T* out) {
+void invert(const Array& var, double eps, const Array& out) {
   for (int64_t c = 0; c < var.shape[0]; ++c)
-    out[c] = static_cast<T>(1 / std::sqrt(static_cast<double>(var.as<T>()[c * var.strides[0]]) + eps));
+    out.as<T>()[c * out.strides[0]] =
+        static_cast<T>(1 / std::sqrt(static_cast<double>(var.as<T>()[c * var.strides[0]]) + eps));
 }
 
-/// 1 / sqrt(var + eps) into `memory`.
-Array inverse_std(const Array& var, double eps, void* memory) {
-  Array out = row_major(memory, stats_dtype(var.dtype), {var.shape[0]});
-  var.dtype == DType::f64 ? invert(var, eps, static_cast<double*>(memory))
-                          : invert(var, eps, static_cast<float*>(memory));
-  return out;
+/// out = 1 / sqrt(var + eps); in scratch where `out` is absent.
+Array inverse_std(const Array& var, double eps, const Array& out, void* scratch) {
+  const Array invstd = out ? out : row_major(scratch, var.dtype, {var.shape[0]});
+  var.dtype == DType::f64 ? invert<double>(var, eps, invstd) : invert<float>(var, eps, invstd);
+  return invstd;
 }
 
 size_t scratch_stats(const EvalArgs& a) { return static_cast<size_t>(a.in[0].shape[1]) * sizeof(double); }
@@ -60,7 +62,7 @@ size_t scratch_stats(const EvalArgs& a) { return static_cast<size_t>(a.in[0].sha
 void eval_train_with(const EvalArgs& a, bool fused) {
   const Array &x = a.in[0], &y = a.out[0], &mean = a.out[1], &var = a.out[2];
   kernels::batch_norm_stats(x, mean, var);
-  const Array invstd = inverse_std(var, eps_of(a.attrs, fused), a.out[3] ? a.out[3].data : a.scratch);
+  const Array invstd = inverse_std(var, eps_of(a.attrs, fused), a.out[3], a.scratch);
   kernels::batch_norm_apply(x, mean, invstd, a.input(1), a.input(2), fused ? a.input(3) : Array{},
                             fused && a.as<BatchNormFusedAttrs>().relu, y);
 }
@@ -130,7 +132,7 @@ Tensors expand_grad(const ExpandArgs& a) {
 Results infer_inference(const InferArgs& a) { return check_input(a, 1); }
 
 void eval_inference(const EvalArgs& a) {
-  const Array invstd = inverse_std(a.in[2], a.as<BatchNormAttrs>().eps, a.scratch);
+  const Array invstd = inverse_std(a.in[2], a.as<BatchNormAttrs>().eps, {}, a.scratch);
   kernels::batch_norm_apply(a.in[0], a.in[1], invstd, a.input(3), a.input(4), {}, false, a.out[0]);
 }
 

@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "base/check.h"
+#include "base/parallel.h"
 #include "base/philox.h"
 #include "tensor/each_element.h"
 #include "tensor/impl.h"
@@ -23,13 +24,22 @@ To convert(From value) {
     return static_cast<To>(value);
 }
 
+/// x at each row-major position i is make(i); rows of the first dimension are spread over the threads.
 template <class Make>
 void fill_random(Tensor& x, const Make& make) {
   with_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
       T* data = x.mutable_data<T>();
-      each_element(array_of(x), [&](int64_t i, int64_t at) { data[at] = static_cast<T>(make(i)); });
+      Array row = array_of(x);
+      const int64_t rows = row.rank > 0 ? row.shape[0] : 1, step = row.rank > 0 ? row.strides[0] : 0;
+      if (row.rank > 0) row.shape[0] = 1;
+      const int64_t inner = row.numel();
+      constexpr int64_t kGrain = 4096;  // elements worth a thread
+      parallel_for(rows, kGrain / std::max<int64_t>(inner, 1) + 1, [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r)
+          each_element(row, [&](int64_t i, int64_t at) { data[r * step + at] = static_cast<T>(make(r * inner + i)); });
+      });
     } else {
       fail("random values are f32 or f64, not {}", name_of(x.dtype()));
     }

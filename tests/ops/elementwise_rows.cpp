@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/attrs.h"
+#include "ops/defs.h"
 #include "ops/op_row.h"
 
 namespace ingot::test {
@@ -127,6 +129,14 @@ std::vector<OpRow> elementwise_rows() {
                         return std::vector{map(in[0], [](double x) { return double(float(x * 2)); })};
                       },
                   .gradient = Gradient::none});
+  rows.push_back({.name = "size",
+                  .inputs = {},
+                  .run = [](const Tensors&) { return Tensors{apply(kSize, {}, SizeAttrs{7, DType::f64})}; },
+                  .reference = [](const std::vector<Plain>&) { return std::vector{Plain{{}, {7}}}; },
+                  .gradient = Gradient::none,
+                  .batched = false});
+  for (OpRow& each : rows)
+    if (each.name == "sub_from_smaller") each.batched = false;
   return rows;
 }
 

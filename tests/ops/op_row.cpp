@@ -19,6 +19,8 @@ Plain plain(const Tensor& x) {
   return out;
 }
 
+void PrintTo(const OpRow& row, std::ostream* out) { *out << row.name; }
+
 void each_index(const std::vector<int64_t>& shape, const std::function<void(const std::vector<int64_t>&)>& visit) {
   const int64_t count = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
   std::vector<int64_t> index(shape.size(), 0);

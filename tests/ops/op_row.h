@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,9 @@ struct OpRow {
   std::vector<DType> dtypes{DType::f64, DType::f32, DType::bf16};
   double tolerance = 1;  // multiplies the dtype's own, for long sums
 };
+
+/// Shown by the test runner in place of the row's bytes.
+void PrintTo(const OpRow& row, std::ostream* out);
 
 std::vector<OpRow> elementwise_rows();
 std::vector<OpRow> shape_rows();

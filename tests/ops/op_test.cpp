@@ -226,7 +226,9 @@ TEST_P(OpTest, GradientsAgreeWithDifferences) {
   for (size_t i = 0; i < in.size(); ++i)
     if (row().inputs[i].differentiable && row().inputs[i].floating()) differentiable.push_back(in[i]);
   gradcheck(run, differentiable, {.second = row().gradient == Gradient::twice});
-  if (row().gradient == Gradient::once) EXPECT_THROW(gradcheck(run, differentiable, {.second = true}), Error);
+  if (row().gradient == Gradient::once) {
+    EXPECT_THROW(gradcheck(run, differentiable, {.second = true}), Error);
+  }
 }
 
 // The tape holds what `keeps` names; everything else may be gone or overwritten by the time of backward.
@@ -274,9 +276,10 @@ TEST_P(OpTest, KeepsWhatItsGradientReads) {
   };
   const Tensors want = gradients(false), got = gradients(true);
   for (size_t i = 0; i < want.size(); ++i)
-    if (want[i].defined())
+    if (want[i].defined()) {
       EXPECT_TRUE(same_bits(got[i], want[i]))
           << row().name << ": the gradient of input " << i << " reads what is not kept";
+    }
 }
 
 TEST_P(OpTest, GivesTheSameBits) {

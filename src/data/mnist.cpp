@@ -1,0 +1,60 @@
+#include "base/check.h"
+#include "ingot/dataset.h"
+#include "tensor/impl.h"
+
+namespace ingot {
+namespace {
+
+constexpr int64_t kClasses = 10, kSide = 28;
+
+std::filesystem::path find_file(const std::filesystem::path& root, const std::string& name) {
+  for (const char* ending : {".gz", ""})
+    if (const auto path = root / (name + ending); std::filesystem::exists(path)) return path;
+  fail("{}: neither {}.gz nor {} is there (Debian: apt install dataset-fashion-mnist)", root.string(), name, name);
+}
+
+std::string stem(bool train, const char* kind) { return std::string(train ? "train" : "t10k") + "-" + kind + "-ubyte"; }
+
+Tensor read_images(const std::filesystem::path& root, bool train) {
+  const auto path = find_file(root, stem(train, "images-idx3"));
+  const Tensor images = read_idx(path);
+  const Shape wanted{images.shape()[0], kSide, kSide};
+  CHECK(images.dtype() == DType::u8 && images.shape() == wanted, "{}: holds {} {}, images u8 [n, {}, {}] are expected",
+        path.string(), name_of(images.dtype()), to_string(images.shape()), kSide, kSide);
+  const Shape shape{wanted[0], 1, kSide, kSide};
+  return make_tensor(images.impl()->storage, 0, shape, strides_for(shape, Layout::channels_last), DType::u8);
+}
+
+Tensor read_labels(const std::filesystem::path& root, bool train, int64_t images) {
+  const auto path = find_file(root, stem(train, "labels-idx1"));
+  const Tensor labels = read_idx(path);
+  CHECK(labels.dtype() == DType::u8 && labels.rank() == 1, "{}: holds {} {}, labels u8 [n] are expected", path.string(),
+        name_of(labels.dtype()), to_string(labels.shape()));
+  CHECK(labels.size(0) == images, "{}: {} labels for {} images", path.string(), labels.size(0).value(), images);
+  Tensor out = empty({images}, DType::i64);
+  auto* to = out.mutable_data<int64_t>();
+  const auto* from = labels.data<uint8_t>();
+  for (int64_t i = 0; i < images; ++i) {
+    CHECK(from[i] < kClasses, "{}: label {} at index {} is outside [0, {})", path.string(), from[i], i, kClasses);
+    to[i] = from[i];
+  }
+  return out;
+}
+
+TensorDataset read_both(const std::filesystem::path& root, bool train) {
+  const Tensor images = read_images(root, train);
+  return {images, read_labels(root, train, images.size(0))};
+}
+
+constexpr std::array<std::string_view, kClasses> kDigits{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+constexpr std::array<std::string_view, kClasses> kClothes{"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                                          "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+
+}  // namespace
+
+Mnist::Mnist(const std::filesystem::path& root, bool train) : TensorDataset(read_both(root, train)) {}
+
+std::span<const std::string_view> Mnist::class_names() { return kDigits; }
+std::span<const std::string_view> FashionMnist::class_names() { return kClothes; }
+
+}  // namespace ingot
