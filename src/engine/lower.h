@@ -16,9 +16,6 @@ struct Draft {
 
 /// The graph's nodes as steps, all evaluated by their op's eval, all weights dense.
 Draft lower(const Graph& graph, const CompileOptions& options);
-/// Places the weights in a file's section one after the other and hashes them.
-void number_weights(Draft& draft);
-
 /// Decides which operands of concats are made where the result lies.
 void elide_concats(Plan& plan, std::vector<ConcatPart>& report);
 

@@ -88,6 +88,14 @@ struct Symbols {
 
 namespace {
 
+/// a * b + c; refuses numbers past 2^62, which stand for expressions.
+int64_t checked(int64_t a, int64_t b, int64_t c) {
+  int64_t out = 0;
+  const bool fits = !__builtin_mul_overflow(a, b, &out) && !__builtin_add_overflow(out, c, &out);
+  CHECK(fits && out > -(int64_t{1} << 62) && out <= (int64_t{1} << 62), "a size exceeds 2^62");
+  return out;
+}
+
 std::string text(Dim d);
 
 std::string atom_text(const Symbols::Atom& a) {
@@ -146,9 +154,9 @@ class Parser {
     Dim d = product(depth);
     while (true) {
       if (take("+"))
-        d = d + product(depth);
+        d = plus(d, product(depth));
       else if (take("-"))
-        d = d - product(depth);
+        d = plus(d, times(product(depth), -1));
       else
         return d;
     }
@@ -157,17 +165,19 @@ class Parser {
     Dim d = unary(depth);
     while (true) {
       if (take("*"))
-        d = d * unary(depth);
+        d = times(d, unary(depth));
       else if (take("//"))
         d = floor_div(d, unary(depth));
       else
         return d;
     }
   }
+  static Dim plus(Dim a, Dim b) { return a.is_number() && b.is_number() ? Dim(checked(a.value(), 1, b.value())) : a + b; }
+  static Dim times(Dim a, Dim b) { return a.is_number() && b.is_number() ? Dim(checked(a.value(), b.value(), 0)) : a * b; }
   Dim unary(int depth) {
     constexpr int kMaxDepth = 64;
     if (depth > kMaxDepth) refuse();
-    if (take("-")) return Dim(-1) * unary(depth + 1);
+    if (take("-")) return times(unary(depth + 1), -1);
     if (take("(")) {
       const Dim d = sum(depth + 1);
       if (!take(")")) refuse();
@@ -212,7 +222,7 @@ Dim Dim::add(Dim a, Dim b) {
   const std::scoped_lock lock(s.mutex);
   Polynomial sum = s.polynomial(a);
   for (const auto& [product, factor] : s.polynomial(b))
-    if ((sum[product] = Dim::sum(sum[product], factor)) == 0) sum.erase(product);
+    if (int64_t& sum_of = sum[product]; (sum_of = checked(factor, 1, sum_of)) == 0) sum.erase(product);
   return s.dim(sum);
 }
 
@@ -224,7 +234,7 @@ Dim Dim::multiply(Dim a, Dim b) {
     for (const auto& [pb, fb] : s.polynomial(b)) {
       std::vector<int> product(pa.size() + pb.size());
       std::merge(pa.begin(), pa.end(), pb.begin(), pb.end(), product.begin());
-      if ((result[product] = Dim::sum(result[product], Dim::product(fa, fb))) == 0) result.erase(product);
+      if (int64_t& sum_of = result[product]; (sum_of = checked(fa, fb, sum_of)) == 0) result.erase(product);
     }
   return s.dim(result);
 }
@@ -245,7 +255,7 @@ std::string Dim::str() const {
   return text(*this);
 }
 
-int64_t Dim::refuse_overflow() { fail("a size passes 2^62"); }
+int64_t Dim::refuse_overflow() { fail("a size exceeds 2^62"); }
 
 int64_t Dim::refuse_value() const {
   fail(
