@@ -232,6 +232,25 @@ void conv2d_pack(const ConvArgs& args, void* packed) {
   plan->reorder.run({{weight.data, body, scratch.data()}});
 }
 
+void check_conv2d_packed(const Array& weight, int64_t groups, std::span<const std::byte> packed,
+                         std::string_view format) {
+  CHECK(packed.size() >= kPackedHeader, "packed weights of {} bytes have no header", packed.size());
+  const PackedLayout layout = PackedLayout::read(packed.data());
+  CHECK(layout.name() == format, "packed weights are '{}', not '{}'", layout.name(), format);
+  // Padding only adds to the elements, so a size that fits the bytes cannot overflow below.
+  CHECK(static_cast<uint64_t>(weight.numel()) <= packed.size(), "packed weights are {} bytes, too few", packed.size());
+  const size_t bytes = kPackedHeader + layout.desc(grouped_dims(weight, groups)).get_size();
+  CHECK(bytes == packed.size(), "packed weights are {} bytes, '{}' takes {}", packed.size(), format, bytes);
+}
+
+void conv2d_unpack(const void* packed, int64_t groups, const Array& weight) {
+  const auto from = PackedLayout::read(packed).desc(grouped_dims(weight, groups));
+  const Primitive reorder = make_reorder(from, weight_desc(weight, groups));
+  std::vector<std::byte> scratch(reorder.scratch_bytes());
+  auto* body = const_cast<std::byte*>(static_cast<const std::byte*>(packed)) + kPackedHeader;
+  reorder.run({{body, weight.data, scratch.data()}});
+}
+
 size_t conv2d_packed_scratch(const ConvArgs& args, const void* packed) {
   return args.y.numel() == 0 ? 0 : scratch_bytes(args, *plan_for(args, PackedLayout::read(packed)), true);
 }
