@@ -60,7 +60,7 @@ void append_activation(dnnl::post_ops& ops, Activation activation, float alpha, 
 dnnl::primitive_attr attributes(const ConvArgs& a, bool with_activation) {
   dnnl::post_ops ops;
   if (a.residual) ops.append_sum();
-  if (with_activation) append_activation(ops, a.activation, a.alpha, a.beta);
+  if (with_activation) append_activation(ops, a.activation, static_cast<float>(a.alpha), static_cast<float>(a.beta));
   auto attr = user_scratch();
   attr.set_post_ops(ops);
   return attr;
@@ -86,7 +86,7 @@ ConvPlan choose(const ConvArgs& a) {
 Key forward_key(Op op, const ConvArgs& a) {
   Key key = conv_key(op, a.x, a.weight, a.y, a.geometry);
   key.add(a.bias ? 1 : 0).add(a.residual ? 1 : 0).add(static_cast<int64_t>(a.activation));
-  return key.add(std::bit_cast<int32_t>(a.alpha)).add(std::bit_cast<int32_t>(a.beta));
+  return key.add(std::bit_cast<int64_t>(a.alpha)).add(std::bit_cast<int64_t>(a.beta));
 }
 
 void add_reorder(ConvPlan& plan, const memory::desc& from) {
@@ -154,7 +154,8 @@ template <class T>
 void activate_all(const ConvArgs& a, T* y, int64_t count) {
   constexpr int64_t kGrain = 4096;
   parallel_for(count, kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) y[i] = T(activate<float>(a.activation, y[i], a.alpha, a.beta));
+    for (int64_t i = begin; i < end; ++i)
+      y[i] = T(activate<float>(a.activation, y[i], static_cast<float>(a.alpha), static_cast<float>(a.beta)));
   });
 }
 
@@ -230,6 +231,25 @@ void conv2d_pack(const ConvArgs& args, void* packed) {
   }
   std::vector<std::byte> scratch(plan->reorder.scratch_bytes());
   plan->reorder.run({{weight.data, body, scratch.data()}});
+}
+
+void check_conv2d_packed(const Array& weight, int64_t groups, std::span<const std::byte> packed,
+                         std::string_view format) {
+  CHECK(packed.size() >= kPackedHeader, "packed weights of {} bytes have no header", packed.size());
+  const PackedLayout layout = PackedLayout::read(packed.data());
+  CHECK(layout.name() == format, "packed weights are '{}', not '{}'", layout.name(), format);
+  // Padding only adds to the elements, so a size that fits the bytes cannot overflow below.
+  CHECK(static_cast<uint64_t>(weight.numel()) <= packed.size(), "packed weights are {} bytes, too few", packed.size());
+  const size_t bytes = kPackedHeader + layout.desc(grouped_dims(weight, groups)).get_size();
+  CHECK(bytes == packed.size(), "packed weights are {} bytes, '{}' takes {}", packed.size(), format, bytes);
+}
+
+void conv2d_unpack(const void* packed, int64_t groups, const Array& weight) {
+  const auto from = PackedLayout::read(packed).desc(grouped_dims(weight, groups));
+  const Primitive reorder = make_reorder(from, weight_desc(weight, groups));
+  std::vector<std::byte> scratch(reorder.scratch_bytes());
+  auto* body = const_cast<std::byte*>(static_cast<const std::byte*>(packed)) + kPackedHeader;
+  reorder.run({{body, weight.data, scratch.data()}});
 }
 
 size_t conv2d_packed_scratch(const ConvArgs& args, const void* packed) {

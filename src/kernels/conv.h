@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "base/array.h"
 #include "ingot/geometry.h"
@@ -30,7 +32,7 @@ struct ConvArgs {
   Array residual;  // of y's shape, or absent; may be y's own memory
   ConvGeometry geometry;
   Activation activation = Activation::none;
-  float alpha = 0, beta = 0;  // leaky_relu: slope; elu: alpha; hardsigmoid: clip(alpha * x + beta, 0, 1)
+  double alpha = 0, beta = 0;  // leaky_relu: slope; elu: alpha; hardsigmoid: clip(alpha * x + beta, 0, 1)
   Array y;
 };
 
@@ -59,6 +61,13 @@ void conv2d_pack(const ConvArgs& args, void* packed);
 /// As conv2d, reading `packed` (64-byte aligned) in place of args.weight.data.
 size_t conv2d_packed_scratch(const ConvArgs& args, const void* packed);
 void conv2d_packed(const ConvArgs& args, const void* packed, void* scratch);
+
+/// Throws Error unless these bytes are a [O,I/groups,KH,KW] weight in the packed format of this name: for data from a
+/// file. conv2d_packed trusts what it gets.
+void check_conv2d_packed(const Array& weight, int64_t groups, std::span<const std::byte> packed,
+                         std::string_view format);
+/// Packed weights back into `weight`, of any strides, f32 or bf16.
+void conv2d_unpack(const void* packed, int64_t groups, const Array& weight);
 
 /// The implementations that run, as oneDNN names them ("brgconv:avx512_core", "jit_1x1:avx2"), or "plain".
 std::string conv2d_implementation(const ConvArgs& args);

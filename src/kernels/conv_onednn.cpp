@@ -10,6 +10,8 @@ namespace {
 
 memory::dims dims_of(const Array& a) { return {a.shape.begin(), a.shape.begin() + a.rank}; }
 
+}  // namespace
+
 memory::dims grouped_dims(const Array& weight, int64_t groups) {
   auto dims = dims_of(weight);
   if (groups == 1) return dims;
@@ -17,8 +19,6 @@ memory::dims grouped_dims(const Array& weight, int64_t groups) {
   dims.insert(dims.begin(), groups);
   return dims;
 }
-
-}  // namespace
 
 ConvProblem::ConvProblem(DType type, const Array& x, const Array& weight, const Array& y, const ConvGeometry& g)
     : dtype(type),

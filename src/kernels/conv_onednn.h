@@ -7,7 +7,7 @@
 /// What the convolution and its gradients share in talking to oneDNN. Internal to conv_*.cpp.
 namespace ingot::kernels::onednn {
 
-enum Op : int64_t { kConv, kConvPacked, kConvGradInput, kConvGradWeight, kMatmul };
+enum Op : int64_t { kConv, kConvPacked, kConvGradInput, kConvGradWeight };
 
 /// A convolution's sizes as oneDNN wants them, in one dtype. Activations are channels-last, weights in any layout.
 struct ConvProblem {
@@ -25,7 +25,9 @@ dnnl::convolution_forward::desc forward_desc(const ConvProblem& problem, bool bi
 /// Sizes, dtypes and geometry of a convolution, without the strides of its activations.
 Key conv_key(Op op, const Array& x, const Array& weight, const Array& y, const ConvGeometry& geometry);
 
-/// A weight's own layout, with the group dimension that oneDNN wants split off: [G, O/G, I/G, KH, KW].
+/// A weight's sizes with the group dimension that oneDNN wants split off: [G, O/G, I/G, KH, KW].
+dnnl::memory::dims grouped_dims(const Array& weight, int64_t groups);
+/// A weight's own layout, grouped likewise.
 dnnl::memory::desc weight_desc(const Array& weight, int64_t groups);
 
 /// Whether the same bytes mean the same; strides of dimensions of size 1 do not matter.

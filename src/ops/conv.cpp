@@ -1,4 +1,4 @@
-#include "kernels/conv.h"
+#include "ops/conv.h"
 
 #include "ops/attrs.h"
 #include "ops/defs.h"
@@ -48,16 +48,8 @@ Spec infer_conv(const InferArgs& a, const Conv2dAttrs& c) {
 
 Results infer(const InferArgs& a) { return infer_conv(a, a.as<Conv2dAttrs>()); }
 
-kernels::ConvArgs kernel_args(const EvalArgs& a) {
-  return {.x = a.in[0],
-          .weight = a.in[1],
-          .bias = a.input(2),
-          .residual = {},
-          .geometry = a.as<Conv2dAttrs>().geometry(),
-          .y = a.out[0]};
-}
-size_t scratch(const EvalArgs& a) { return kernels::conv2d_scratch(kernel_args(a)); }
-void eval(const EvalArgs& a) { kernels::conv2d(kernel_args(a), a.scratch); }
+size_t scratch(const EvalArgs& a) { return kernels::conv2d_scratch(conv2d_args(a)); }
+void eval(const EvalArgs& a) { kernels::conv2d(conv2d_args(a), a.scratch); }
 
 ConvGradAttrs grad_attrs(const Conv2dAttrs& c, const Shape& shape) {
   ConvGradAttrs out;
@@ -122,19 +114,8 @@ Results infer_fused(const InferArgs& a) {
   return y;
 }
 
-kernels::ConvArgs fused_args(const EvalArgs& a) {
-  const auto& c = a.as<ConvFusedAttrs>();
-  return {.x = a.in[0],
-          .weight = a.in[1],
-          .bias = a.input(2),
-          .residual = a.input(3),
-          .geometry = c.geometry(),
-          .activation = c.activation,
-          .alpha = static_cast<float>(c.alpha),
-          .y = a.out[0]};
-}
-size_t scratch_fused(const EvalArgs& a) { return kernels::conv2d_scratch(fused_args(a)); }
-void eval_fused(const EvalArgs& a) { kernels::conv2d(fused_args(a), a.scratch); }
+size_t scratch_fused(const EvalArgs& a) { return kernels::conv2d_scratch(conv2d_fused_args(a)); }
+void eval_fused(const EvalArgs& a) { kernels::conv2d(conv2d_fused_args(a), a.scratch); }
 
 std::optional<Tensor> optional(const Tensor& x) { return x.defined() ? std::optional(x) : std::nullopt; }
 
@@ -148,6 +129,29 @@ Tensors expand_fused(const ExpandArgs& a) {
 Conv2dAttrs attrs_from(const Conv2dOptions& o) { return {o.stride, o.padding, o.dilation, o.groups}; }
 
 }  // namespace
+
+kernels::ConvArgs conv2d_args(const EvalArgs& a) {
+  return {.x = a.in[0],
+          .weight = a.in[1],
+          .bias = a.input(2),
+          .residual = {},
+          .geometry = a.as<Conv2dAttrs>().geometry(),
+          .y = a.out[0]};
+}
+
+kernels::ConvArgs conv2d_fused_args(const EvalArgs& a) {
+  const auto& c = a.as<ConvFusedAttrs>();
+  const bool hardsigmoid = c.activation == Activation::hardsigmoid;  // clip(x / 6 + 1/2, 0, 1)
+  return {.x = a.in[0],
+          .weight = a.in[1],
+          .bias = a.input(2),
+          .residual = a.input(3),
+          .geometry = c.geometry(),
+          .activation = c.activation,
+          .alpha = hardsigmoid ? 1.0 / 6 : c.alpha,
+          .beta = hardsigmoid ? 0.5 : 0,
+          .y = a.out[0]};
+}
 
 const OpDef kConv2d{.name = "conv2d",
                     .attrs = &attrs_of<Conv2dAttrs>,

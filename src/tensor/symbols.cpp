@@ -255,6 +255,8 @@ std::string Dim::str() const {
   return text(*this);
 }
 
+int64_t Dim::refuse_overflow() { fail("a size exceeds 2^62"); }
+
 int64_t Dim::refuse_value() const {
   fail(
       "the size {} is symbolic while tracing and cannot be read as a number; keep it an expression, use flatten(1), or "
