@@ -31,7 +31,7 @@ void drop_row(const Block<2>& block, int64_t r, const uint32_t* words, const Rul
 
 }  // namespace
 
-void dropout(const Array& x, float p, RandomKey key, uint64_t counter, const Array& y) {
+void dropout(const Array& x, double p, RandomKey key, uint64_t counter, const Array& y) {
   constexpr int64_t kPiece = 1024;  // elements, a multiple of Philox's four words
   const int64_t samples = x.rank > 0 ? x.shape[0] : 1;
   const int64_t step_x = x.rank > 0 ? x.strides[0] : 0, step_y = x.rank > 0 ? y.strides[0] : 0;

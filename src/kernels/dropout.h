@@ -13,6 +13,6 @@ namespace ingot::kernels {
 ///   uniform_f32(philox(key, i / 4, counter + n)[i % 4]) >= p,
 /// so neither layout, threads nor the split of a batch changes it: a batch that starts at global sample s takes
 /// counter s. The gradient is dropout of the gradient with the same key and counter.
-void dropout(const Array& x, float p, RandomKey key, uint64_t counter, const Array& y);
+void dropout(const Array& x, double p, RandomKey key, uint64_t counter, const Array& y);
 
 }  // namespace ingot::kernels

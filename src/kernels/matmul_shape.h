@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/array.h"
-#include "base/fixed_vector.h"
+#include "ingot/fixed_vector.h"
 
 namespace ingot::kernels {
 

@@ -1,5 +1,7 @@
 #include "ingot/module.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
