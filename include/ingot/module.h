@@ -124,6 +124,8 @@ class Module {
   HookHandle on_forward(ForwardHook hook);
   HookHandle on_backward(BackwardHook hook);
   bool has_hooks() const;
+  /// The name that errors show while the module runs, relative to the modules around it; "" for a root.
+  const std::string& scope() const { return scope_; }
 
   /// A deep copy: own values, ties kept, no gradients, no hooks.
   std::unique_ptr<Module> clone() const;
@@ -161,7 +163,8 @@ class Module {
   /// The name by which a child's calls are shown while it runs, relative to the modules that are running.
   virtual std::string child_scope(const std::string& name) const { return name; }
   virtual void set_scope(std::string scope) { scope_ = std::move(scope); }
-  const std::string& scope() const { return scope_; }
+  /// Gives the children their scopes anew, for containers whose own scope changed.
+  void rename_children();
 
   Module* child_at(size_t index) const;
   size_t child_count() const { return children_.size(); }
@@ -191,7 +194,6 @@ class Module {
     Child& operator=(Child&&) = default;
   };
   struct Walk;
-  friend class ContainerModule;
 
   void check_name(std::string_view kind, const std::string& name) const;
   Tensor& tensor_at(const Slot& slot) const;

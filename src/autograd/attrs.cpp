@@ -1,5 +1,7 @@
 #include "autograd/attrs.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -211,6 +213,10 @@ std::vector<int64_t> numbers_of(const AttrValue& value, size_t count) {
   std::vector<int64_t> out;
   for (const Dim d : dims) out.push_back(d.value());
   return out;
+}
+
+void refuse_name(std::string_view name, std::span<const std::string_view> names) {
+  fail("'{}' is not one of {}", name, fmt::join(names, ", "));
 }
 
 std::span<const std::string_view> enum_names(DType) {

@@ -152,6 +152,7 @@ struct AttrCodec<Pads> {
     return {n[0], n[1], n[2], n[3]};
   }
 };
+[[noreturn]] void refuse_name(std::string_view name, std::span<const std::string_view> names);
 std::span<const std::string_view> enum_names(DType);
 std::span<const std::string_view> enum_names(Activation);
 template <class E>
@@ -163,7 +164,7 @@ struct AttrCodec<E> {
     const auto names = enum_names(E{});
     for (size_t i = 0; i < names.size(); ++i)
       if (names[i] == name) return static_cast<E>(i);
-    fail("'{}' is not one of {}", name, fmt::join(names, ", "));
+    refuse_name(name, names);
   }
 };
 

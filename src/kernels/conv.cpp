@@ -60,7 +60,7 @@ void append_activation(dnnl::post_ops& ops, Activation activation, float alpha, 
 dnnl::primitive_attr attributes(const ConvArgs& a, bool with_activation) {
   dnnl::post_ops ops;
   if (a.residual) ops.append_sum();
-  if (with_activation) append_activation(ops, a.activation, a.alpha, a.beta);
+  if (with_activation) append_activation(ops, a.activation, static_cast<float>(a.alpha), static_cast<float>(a.beta));
   auto attr = user_scratch();
   attr.set_post_ops(ops);
   return attr;
@@ -86,7 +86,7 @@ ConvPlan choose(const ConvArgs& a) {
 Key forward_key(Op op, const ConvArgs& a) {
   Key key = conv_key(op, a.x, a.weight, a.y, a.geometry);
   key.add(a.bias ? 1 : 0).add(a.residual ? 1 : 0).add(static_cast<int64_t>(a.activation));
-  return key.add(std::bit_cast<int32_t>(a.alpha)).add(std::bit_cast<int32_t>(a.beta));
+  return key.add(std::bit_cast<int64_t>(a.alpha)).add(std::bit_cast<int64_t>(a.beta));
 }
 
 void add_reorder(ConvPlan& plan, const memory::desc& from) {
@@ -154,7 +154,8 @@ template <class T>
 void activate_all(const ConvArgs& a, T* y, int64_t count) {
   constexpr int64_t kGrain = 4096;
   parallel_for(count, kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) y[i] = T(activate<float>(a.activation, y[i], a.alpha, a.beta));
+    for (int64_t i = begin; i < end; ++i)
+      y[i] = T(activate<float>(a.activation, y[i], static_cast<float>(a.alpha), static_cast<float>(a.beta)));
   });
 }
 

@@ -32,7 +32,7 @@ struct ConvArgs {
   Array residual;  // of y's shape, or absent; may be y's own memory
   ConvGeometry geometry;
   Activation activation = Activation::none;
-  float alpha = 0, beta = 0;  // leaky_relu: slope; elu: alpha; hardsigmoid: clip(alpha * x + beta, 0, 1)
+  double alpha = 0, beta = 0;  // leaky_relu: slope; elu: alpha; hardsigmoid: clip(alpha * x + beta, 0, 1)
   Array y;
 };
 

@@ -7,7 +7,7 @@
 /// What the convolution and its gradients share in talking to oneDNN. Internal to conv_*.cpp.
 namespace ingot::kernels::onednn {
 
-enum Op : int64_t { kConv, kConvPacked, kConvGradInput, kConvGradWeight, kMatmul };
+enum Op : int64_t { kConv, kConvPacked, kConvGradInput, kConvGradWeight };
 
 /// A convolution's sizes as oneDNN wants them, in one dtype. Activations are channels-last, weights in any layout.
 struct ConvProblem {

@@ -19,7 +19,7 @@ constexpr int64_t kMaxElement = 8;
 template <int N>
 class Map {
  public:
-  Map(const std::array<const Array*, N>& arrays, const std::array<DType, N>& types, MapKernel kernel, float alpha)
+  Map(const std::array<const Array*, N>& arrays, const std::array<DType, N>& types, MapKernel kernel, double alpha)
       : kernel_(kernel), alpha_(alpha) {
     for (int i = 0; i < N; ++i) {
       same_type_[i] = arrays[i]->dtype == types[i];
@@ -63,14 +63,14 @@ class Map {
   }
 
   MapKernel kernel_;
-  float alpha_;
+  double alpha_;
   std::array<bool, N> same_type_;
   std::array<Converter, N> converters_;
 };
 
 template <int N>
 void map(const std::array<const Array*, N>& arrays, const std::array<DType, N>& types, MapKernel kernel,
-         float alpha = 0) {
+         double alpha = 0) {
   for_each_block<N>(arrays, Map<N>(arrays, types, kernel, alpha));
 }
 
@@ -187,7 +187,7 @@ void binary(Binary op, const Array& a, const Array& b, const Array& y) {
   map<3>({&a, &b, &y}, {type, type, is_comparison(op) ? DType::boolean : type}, kernel);
 }
 
-void activate(Activation activation, float alpha, float /*beta*/, const Array& x, const Array& y) {
+void activate(Activation activation, double alpha, double /*beta*/, const Array& x, const Array& y) {
   if (activation == Activation::none) return copy(x, y);
   const DType type = compute_dtype(x.dtype);
   MapKernel kernel = type == DType::f32 ? simd_kernel(activation) : plain_kernel(activation, type);

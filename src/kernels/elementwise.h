@@ -54,7 +54,7 @@ void where(const Array& cond, const Array& a, const Array& b, const Array& y);
 /// y = activation(x) for f32, f64, bf16. alpha: the slope of leaky_relu, the scale of elu; no activation reads beta
 /// yet. gelu is the exact one, x/2 * (1 + erf(x / sqrt 2)); hardsigmoid is clamp(x + 3, 0, 6) / 6, hardswish x times
 /// that.
-void activate(Activation activation, float alpha, float beta, const Array& x, const Array& y);
+void activate(Activation activation, double alpha, double beta, const Array& x, const Array& y);
 
 /// y = x between any two dtypes (as kernels/convert.h says) and any strides; transposes go in tiles.
 void copy(const Array& x, const Array& y);

@@ -8,7 +8,7 @@
 namespace ingot::kernels {
 
 /// One operation on contiguous runs: out[i] = f(in[0][i], in[1][i], ...) for i < n.
-using MapKernel = void (*)(const void* const* in, void* out, int64_t n, float alpha);
+using MapKernel = void (*)(const void* const* in, void* out, int64_t n, double alpha);
 
 // By SIMD for f32; null where there is none.
 MapKernel simd_kernel(Unary op);

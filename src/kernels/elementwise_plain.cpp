@@ -125,7 +125,7 @@ T activated(Activation activation, T x, T alpha) {
 }
 
 template <Unary op, class T>
-void run_unary(const void* const* in, void* out, int64_t n, float) {
+void run_unary(const void* const* in, void* out, int64_t n, double) {
   const auto* x = static_cast<const T*>(in[0]);
   auto* y = static_cast<T*>(out);
   for (int64_t i = 0; i < n; ++i) {
@@ -137,17 +137,17 @@ void run_unary(const void* const* in, void* out, int64_t n, float) {
 }
 
 template <Binary op, class T>
-void run_binary(const void* const* in, void* out, int64_t n, float) {
+void run_binary(const void* const* in, void* out, int64_t n, double) {
   const auto *a = static_cast<const T*>(in[0]), *b = static_cast<const T*>(in[1]);
   auto* y = static_cast<decltype(apply<op>(T(), T()))*>(out);
   for (int64_t i = 0; i < n; ++i) y[i] = apply<op>(a[i], b[i]);
 }
 
 template <Activation activation, class T>
-void run_activation(const void* const* in, void* out, int64_t n, float alpha) {
+void run_activation(const void* const* in, void* out, int64_t n, double alpha) {
   const auto* x = static_cast<const T*>(in[0]);
   auto* y = static_cast<T*>(out);
-  for (int64_t i = 0; i < n; ++i) y[i] = activated<T>(activation, x[i], alpha);
+  for (int64_t i = 0; i < n; ++i) y[i] = activated<T>(activation, x[i], static_cast<T>(alpha));
 }
 
 template <Unary op>

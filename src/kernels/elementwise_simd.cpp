@@ -117,18 +117,18 @@ HWY_INLINE void map1(const void* const* in, void* out, int64_t n, const F& f) {
 }
 
 template <class Op>
-void run_unary(const void* const* in, void* out, int64_t n, float) {
+void run_unary(const void* const* in, void* out, int64_t n, double) {
   map1(in, out, n, [](V x) HWY_ATTR { return Op::of(F32(), x); });
 }
 
 template <class Op>
-void run_activation(const void* const* in, void* out, int64_t n, float alpha) {
-  const V slope = constant(alpha);
+void run_activation(const void* const* in, void* out, int64_t n, double alpha) {
+  const V slope = constant(static_cast<float>(alpha));
   map1(in, out, n, [slope](V x) HWY_ATTR { return Op::of(F32(), x, slope); });
 }
 
 template <class Op>
-void run_binary(const void* const* in, void* out, int64_t n, float) {
+void run_binary(const void* const* in, void* out, int64_t n, double) {
   const F32 d;
   const auto *a = static_cast<const float*>(in[0]), *b = static_cast<const float*>(in[1]);
   auto* y = static_cast<float*>(out);
@@ -139,7 +139,7 @@ void run_binary(const void* const* in, void* out, int64_t n, float) {
 }
 
 template <class Op>
-void run_compare(const void* const* in, void* out, int64_t n, float) {
+void run_compare(const void* const* in, void* out, int64_t n, double) {
   const F32 d;
   const hn::RebindToSigned<F32> di;
   const hn::Rebind<uint8_t, F32> du8;

@@ -1,5 +1,7 @@
 #include "ingot/module.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -7,6 +9,7 @@
 #include "base/check.h"
 #include "ingot/ops.h"
 #include "nn/hooks.h"
+#include "nn/text.h"
 #include "tensor/impl.h"
 
 namespace ingot {
@@ -172,6 +175,10 @@ Module& Module::own(const std::string& name, std::unique_ptr<Module> module) {
   module->set_scope(child_scope(name));
   children_.emplace_back(name, 0, std::move(module));
   return *children_.back().owned;
+}
+
+void Module::rename_children() {
+  for (size_t i = 0; i < children_.size(); ++i) child_at(i)->set_scope(child_scope(children_[i].name));
 }
 
 Module* Module::child_at(size_t index) const {
@@ -365,15 +372,11 @@ void Module::refuse_result() const {
 }
 
 std::string Module::str() const {
-  std::string lines;
-  const auto add = [&](std::string line) {
-    for (size_t at = 0; (at = line.find('\n', at)) != std::string::npos; at += 3) line.insert(at + 1, "  ");
-    lines += "\n  " + line;
-  };
   const std::string extra = extra_repr();
   if (children_.empty()) return fmt::format("{}({})", type_name(), extra);
-  if (!extra.empty()) add(extra);
-  for (size_t i = 0; i < children_.size(); ++i) add(fmt::format("({}): {}", children_[i].name, child_at(i)->str()));
+  std::string lines = extra.empty() ? "" : "\n  " + extra;
+  for (size_t i = 0; i < children_.size(); ++i)
+    lines += fmt::format("\n  ({}): {}", children_[i].name, indented(child_at(i)->str()));
   return fmt::format("{}({}\n)", type_name(), lines);
 }
 

@@ -12,7 +12,7 @@ namespace {
 template <Activation kKind>
 void eval(const EvalArgs& a) {
   const double alpha = a.attrs ? a.as<AlphaAttrs>().alpha : 0;
-  kernels::activate(kKind, static_cast<float>(alpha), 0.f, a.in[0], a.out[0]);
+  kernels::activate(kKind, alpha, 0, a.in[0], a.out[0]);
 }
 
 Results infer(const InferArgs& a) {

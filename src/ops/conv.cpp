@@ -148,8 +148,8 @@ kernels::ConvArgs conv2d_fused_args(const EvalArgs& a) {
           .residual = a.input(3),
           .geometry = c.geometry(),
           .activation = c.activation,
-          .alpha = hardsigmoid ? 1.f / 6 : static_cast<float>(c.alpha),
-          .beta = hardsigmoid ? 0.5f : 0.f,
+          .alpha = hardsigmoid ? 1.0 / 6 : c.alpha,
+          .beta = hardsigmoid ? 0.5 : 0,
           .y = a.out[0]};
 }
 

@@ -17,7 +17,7 @@ Results infer(const InferArgs& a) {
 
 void eval(const EvalArgs& a) {
   const auto& d = a.as<DropoutAttrs>();
-  kernels::dropout(a.in[0], static_cast<float>(d.p), RandomKey{d.key}, d.counter, a.out[0]);
+  kernels::dropout(a.in[0], d.p, RandomKey{d.key}, d.counter, a.out[0]);
 }
 
 // The mask is a function of key and counter: nothing is saved, the gradient is masked alike.

@@ -66,8 +66,7 @@ Tensors vjp_linear(const VjpArgs& a) {
 void eval_linear_fused(const EvalArgs& a) {
   const auto& attrs = a.as<LinearFusedAttrs>();
   eval_linear(a);
-  if (attrs.activation != Activation::none)
-    kernels::activate(attrs.activation, static_cast<float>(attrs.alpha), 0.f, a.out[0], a.out[0]);
+  if (attrs.activation != Activation::none) kernels::activate(attrs.activation, attrs.alpha, 0, a.out[0], a.out[0]);
 }
 
 Tensors expand_linear_fused(const ExpandArgs& a) {
