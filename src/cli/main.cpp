@@ -1,15 +1,18 @@
 #include <cstdio>
 #include <exception>
-#include <vector>
 
 #include "cli/output.h"
 #include "cli/verb.h"
+#include "cli/verbs.h"
 #include "ingot/threads.h"
 
 namespace ingot::cli {
 namespace {
 
-const std::vector<const Verb*> kVerbs = {};
+const Verb* const kVerbs[] = {
+    &kTrain,
+    &kEval,
+};
 
 int refuse(const char* text, const CLI::App& app) {
   std::fprintf(stderr, "ingot: %s\nSee `%s --help`.\n", text, app.get_name().c_str());
