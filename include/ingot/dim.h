@@ -26,26 +26,56 @@ class Dim {
   operator int64_t() const { return value(); }
   std::string str() const;
 
-  friend Dim operator+(Dim a, Dim b) { return a.is_number() && b.is_number() ? Dim(a.bits_ + b.bits_) : add(a, b); }
-  friend Dim operator*(Dim a, Dim b) { return a.is_number() && b.is_number() ? Dim(a.bits_ * b.bits_) : multiply(a, b); }
+  /// Throw Error where a number passes 2^62: sizes may come from files.
+  friend Dim operator+(Dim a, Dim b) { return a.is_number() && b.is_number() ? Dim(sum(a.bits_, b.bits_)) : add(a, b); }
+  friend Dim operator*(Dim a, Dim b) {
+    return a.is_number() && b.is_number() ? Dim(product(a.bits_, b.bits_)) : multiply(a, b);
+  }
   friend Dim operator-(Dim a, Dim b) { return a + Dim(-1) * b; }
   /// Rounds towards minus infinity, as shape formulas want it.
   friend Dim floor_div(Dim a, Dim b);
 
-  template <std::integral I> friend Dim operator+(Dim a, I b) { return a + Dim(b); }
-  template <std::integral I> friend Dim operator+(I a, Dim b) { return Dim(a) + b; }
-  template <std::integral I> friend Dim operator-(Dim a, I b) { return a - Dim(b); }
-  template <std::integral I> friend Dim operator-(I a, Dim b) { return Dim(a) - b; }
-  template <std::integral I> friend Dim operator*(Dim a, I b) { return a * Dim(b); }
-  template <std::integral I> friend Dim operator*(I a, Dim b) { return Dim(a) * b; }
-  template <std::integral I> friend Dim operator/(Dim a, I b) { return floor_div(a, Dim(b)); }
+  template <std::integral I>
+  friend Dim operator+(Dim a, I b) {
+    return a + Dim(b);
+  }
+  template <std::integral I>
+  friend Dim operator+(I a, Dim b) {
+    return Dim(a) + b;
+  }
+  template <std::integral I>
+  friend Dim operator-(Dim a, I b) {
+    return a - Dim(b);
+  }
+  template <std::integral I>
+  friend Dim operator-(I a, Dim b) {
+    return Dim(a) - b;
+  }
+  template <std::integral I>
+  friend Dim operator*(Dim a, I b) {
+    return a * Dim(b);
+  }
+  template <std::integral I>
+  friend Dim operator*(I a, Dim b) {
+    return Dim(a) * b;
+  }
+  template <std::integral I>
+  friend Dim operator/(Dim a, I b) {
+    return floor_div(a, Dim(b));
+  }
   friend Dim operator/(Dim a, Dim b) { return floor_div(a, b); }
 
   /// Equal as expressions: n == n, 2*n + n == 3*n, and n != m though their values may meet. Shape rules that must know
   /// whether two sizes agree ask require_equal (tensor/symbols.h) instead.
   friend constexpr bool operator==(Dim a, Dim b) { return a.bits_ == b.bits_; }
-  template <std::integral I> friend constexpr bool operator==(Dim a, I b) { return a.bits_ == static_cast<int64_t>(b); }
-  template <std::integral I> friend auto operator<=>(Dim a, I b) { return a.value() <=> static_cast<int64_t>(b); }
+  template <std::integral I>
+  friend constexpr bool operator==(Dim a, I b) {
+    return a.bits_ == static_cast<int64_t>(b);
+  }
+  template <std::integral I>
+  friend auto operator<=>(Dim a, I b) {
+    return a.value() <=> static_cast<int64_t>(b);
+  }
   friend auto operator<=>(Dim a, Dim b) { return a.value() <=> b.value(); }
 
  private:
@@ -53,6 +83,20 @@ class Dim {
   // Expressions are numbers of table entries, counted up from the least int64_t; no real size comes near.
   static constexpr int64_t kFirstNumber = INT64_MIN / 2;
   [[noreturn]] int64_t refuse_value() const;
+  [[noreturn]] static int64_t refuse_overflow();
+  static int64_t in_range(int64_t value, bool overflow) {
+    return overflow || value < kFirstNumber || value > -kFirstNumber ? refuse_overflow() : value;
+  }
+  static int64_t sum(int64_t a, int64_t b) {
+    int64_t out = 0;
+    const bool overflow = __builtin_add_overflow(a, b, &out);
+    return in_range(out, overflow);
+  }
+  static int64_t product(int64_t a, int64_t b) {
+    int64_t out = 0;
+    const bool overflow = __builtin_mul_overflow(a, b, &out);
+    return in_range(out, overflow);
+  }
   static Dim add(Dim a, Dim b);
   static Dim multiply(Dim a, Dim b);
 

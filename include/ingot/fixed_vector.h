@@ -36,12 +36,15 @@ class FixedVector {
   const T& back() const { return items_[size_ - 1]; }
 
   void push_back(T value) {
-    if (size_ >= N) [[unlikely]] refuse();
+    if (size_ >= N) [[unlikely]]
+      refuse();
     items_[size_++] = std::move(value);
   }
   void resize(size_t count, const T& value = T()) {
-    if (count > N) [[unlikely]] refuse();
-    std::fill(items_.begin() + std::min(size_, count), items_.begin() + std::max(size_, count), count > size_ ? value : T());
+    if (count > N) [[unlikely]]
+      refuse();
+    std::fill(items_.begin() + std::min(size_, count), items_.begin() + std::max(size_, count),
+              count > size_ ? value : T());
     size_ = count;
   }
   void insert(size_t at, T value) {

@@ -36,6 +36,19 @@ struct PoolGeometry {
 };
 
 /// y = f(x), with the parameters that some need (leaky_relu's slope, elu's alpha, clip's bounds).
-enum class Activation : uint8_t { none, relu, relu6, leaky_relu, elu, sigmoid, tanh, silu, gelu, hardswish, hardsigmoid, mish };
+enum class Activation : uint8_t {
+  none,
+  relu,
+  relu6,
+  leaky_relu,
+  elu,
+  sigmoid,
+  tanh,
+  silu,
+  gelu,
+  hardswish,
+  hardsigmoid,
+  mish
+};
 
 }  // namespace ingot

@@ -29,8 +29,8 @@ inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
 inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
 inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
 inline Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
-#define INGOT_WITH_SCALAR(name)                                                                         \
-  inline Tensor name(const Tensor& a, double b) { return name(a, scalar(b, a.dtype())); }               \
+#define INGOT_WITH_SCALAR(name)                                                           \
+  inline Tensor name(const Tensor& a, double b) { return name(a, scalar(b, a.dtype())); } \
   inline Tensor name(double a, const Tensor& b) { return name(scalar(a, b.dtype()), b); }
 INGOT_WITH_SCALAR(pow)
 INGOT_WITH_SCALAR(maximum)
@@ -151,12 +151,15 @@ struct Conv2dOptions {
 /// x [N,C,H,W], weight [O,C/groups,KH,KW], bias [O] or none; result [N,O,H',W'] with
 /// H' = floor((H + pad_top + pad_bottom - dilation*(KH-1) - 1) / stride) + 1.
 /// Throws Error if C, O or the weight do not divide by `groups`, or H' or W' would be less than 1.
-Tensor conv2d(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias = {}, const Conv2dOptions& options = {});
+Tensor conv2d(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias = {},
+              const Conv2dOptions& options = {});
 /// activation(conv2d(x, weight, bias) + residual), fused. residual has the result's shape, or none.
-Tensor conv2d_fused(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias, const std::optional<Tensor>& residual,
-                    const Conv2dOptions& options, Activation activation, double alpha = 0.0);
+Tensor conv2d_fused(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias,
+                    const std::optional<Tensor>& residual, const Conv2dOptions& options, Activation activation,
+                    double alpha = 0.0);
 /// activation(linear(x, weight, bias)), fused.
-Tensor linear_fused(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias, Activation activation, double alpha = 0.0);
+Tensor linear_fused(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias, Activation activation,
+                    double alpha = 0.0);
 
 // ---- Normalisation
 
@@ -165,10 +168,12 @@ struct BatchNormResult {
 };
 /// Training: y = (x - mean) / sqrt(var + eps) * gamma + beta per channel (dimension 1) with the batch's statistics.
 /// x [N,C,...], gamma and beta [C] or none. Ioffe & Szegedy 2015. Differentiates twice; mean and var carry no gradient.
-BatchNormResult batch_norm_train(const Tensor& x, const std::optional<Tensor>& gamma, const std::optional<Tensor>& beta, double eps = 1e-5);
+BatchNormResult batch_norm_train(const Tensor& x, const std::optional<Tensor>& gamma, const std::optional<Tensor>& beta,
+                                 double eps = 1e-5);
 /// The same fused with a residual and a ReLU: y = relu(bn(x) + residual).
-BatchNormResult batch_norm_train_fused(const Tensor& x, const std::optional<Tensor>& gamma, const std::optional<Tensor>& beta,
-                                       const std::optional<Tensor>& residual, bool relu, double eps = 1e-5);
+BatchNormResult batch_norm_train_fused(const Tensor& x, const std::optional<Tensor>& gamma,
+                                       const std::optional<Tensor>& beta, const std::optional<Tensor>& residual,
+                                       bool relu, double eps = 1e-5);
 /// Inference: the same with given statistics [C].
 Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var, const std::optional<Tensor>& gamma,
                   const std::optional<Tensor>& beta, double eps = 1e-5);
@@ -179,7 +184,7 @@ struct PoolOptions {
   Pair kernel{2};
   std::optional<Pair> stride;  // none: the kernel
   Pads padding{0};
-  Pair dilation{1};               // max only
+  Pair dilation{1};  // max only
   bool ceil_mode = false;
   bool count_include_pad = true;  // average only
 };
@@ -204,23 +209,26 @@ struct BackwardOptions {
   /// Called before the first gradient with a predicate: which leaves this backward will reach.
   std::function<void(const std::function<bool(const Tensor& leaf)>& reaches)> on_start;
 };
-/// Adds d(output)/d(leaf) to the grad() of every leaf that requires one. `output` has one element unless `grad` is given.
+/// Adds d(output)/d(leaf) to the grad() of every leaf that requires one. `output` has one element unless `grad` is
+/// given.
 void backward(const Tensor& output, const Tensor& grad = {}, const BackwardOptions& options = {});
 /// The gradients of `outputs` (weighted by `grads`; ones where empty) with respect to `inputs`; grad() stays untouched.
 /// Undefined where no output depends on an input.
-Tensors grad(const Tensors& outputs, const Tensors& inputs, const Tensors& grads = {}, const BackwardOptions& options = {});
+Tensors grad(const Tensors& outputs, const Tensors& inputs, const Tensors& grads = {},
+             const BackwardOptions& options = {});
 
 /// Writes `from` (cast and broadcast) over `to` in place; counts a write.
 void copy_into(Tensor& to, const Tensor& from);
 /// Sets every element in place.
 void fill(Tensor& x, double value);
 
-/// Compares gradients of sum(fn(inputs) * fixed random weights) with central differences in f64. Throws Error that names
-/// the input, the element and both values where |analytic - numeric| > atol + rtol * |numeric|.
+/// Compares gradients of sum(fn(inputs) * fixed random weights) with central differences in f64. Throws Error that
+/// names the input, the element and both values where |analytic - numeric| > atol + rtol * |numeric|.
 struct GradcheckOptions {
   double eps = 1e-6, atol = 1e-5, rtol = 1e-3;
   bool second = false;  // also check the gradient of the gradient
 };
-void gradcheck(const std::function<Tensors(const Tensors&)>& fn, const Tensors& inputs, const GradcheckOptions& options = {});
+void gradcheck(const std::function<Tensors(const Tensors&)>& fn, const Tensors& inputs,
+               const GradcheckOptions& options = {});
 
 }  // namespace ingot

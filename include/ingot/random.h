@@ -11,7 +11,8 @@ struct RandomKey {
   bool operator==(const RandomKey&) const = default;
 };
 
-/// The key for one purpose under a seed: random_key(seed, "shuffle"), random_key(seed, "init", "layer1.0.conv1.weight").
+/// The key for one purpose under a seed: random_key(seed, "shuffle"), random_key(seed, "init",
+/// "layer1.0.conv1.weight").
 RandomKey random_key(uint64_t seed, std::string_view purpose, std::string_view name = {});
 /// A key derived from another: one per step, epoch or layer.
 RandomKey fold_in(RandomKey key, uint64_t number);

@@ -60,8 +60,8 @@ class Tensor {
   bool requires_grad() const;
   Tensor& set_requires_grad(bool requires_grad = true);  // leaves only
   bool is_leaf() const;
-  Tensor grad() const;             // undefined before the first backward
-  void set_grad(Tensor grad);      // backward adds into it in place; undefined clears it
+  Tensor grad() const;         // undefined before the first backward
+  void set_grad(Tensor grad);  // backward adds into it in place; undefined clears it
 
   void count_write();
   const std::shared_ptr<TensorImpl>& impl() const { return impl_; }

@@ -54,19 +54,21 @@ Tensors run(const OpDef& op, std::span<const Tensor> in, const Attrs& attrs) {
   Some<Spec, kUsualInputs> specs(in.size());
   for (size_t i = 0; i < in.size(); ++i) specs[i] = spec_of(in[i]);
   const Results results = op.infer({specs, attrs});
+  const bool taped = wants_tape(op, in), observed = taped || !t_recorders.empty();
 
   Tensors out;
   out.reserve(results.specs.size());
   if (op.view != nullptr && !tracing())
     if (Tensor view = view_of(op, in[0], attrs, results.specs[0]); view.defined()) out.push_back(std::move(view));
   if (out.empty()) {
-    for (const Spec& spec : results.specs) out.push_back(allocate(spec));
+    for (const Spec& spec : results.specs)
+      out.push_back(out.size() < results.visible || observed ? allocate(spec) : Tensor());
     if (!tracing()) evaluate(op, in, out, attrs);
   }
 
   const std::span<const Tensor> all(out);
   const Call call{op, attrs, in, all.first(results.visible), all.subspan(results.visible)};
-  if (grad_enabled()) record_on_tape(call);
+  if (taped) record_on_tape(call);
   for (Recorder* recorder : t_recorders) recorder->record(call);
   out.resize(results.visible);
   return out;
@@ -106,6 +108,8 @@ Tensors apply_all(const OpDef& op, std::span<const Tensor> in, const Attrs& attr
   }
 }
 
-Tensor apply(const OpDef& op, std::span<const Tensor> in, const Attrs& attrs) { return std::move(apply_all(op, in, attrs)[0]); }
+Tensor apply(const OpDef& op, std::span<const Tensor> in, const Attrs& attrs) {
+  return std::move(apply_all(op, in, attrs)[0]);
+}
 
 }  // namespace ingot

@@ -1,5 +1,7 @@
 #include "autograd/attrs.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -75,10 +77,14 @@ class Reader {
     if (t == "true") return true;
     if (t == "false") return false;
     double v = 0;
-    const bool looks_real = t.find_first_of(".") != std::string_view::npos || t.ends_with("inf") || t.ends_with("nan") ||
-                            (t.find('e') != std::string_view::npos && !t.empty() && std::isdigit(static_cast<unsigned char>(t[t[0] == '-'])));
+    const bool looks_real = t.find_first_of(".") != std::string_view::npos || t.ends_with("inf") ||
+                            t.ends_with("nan") ||
+                            (t.find('e') != std::string_view::npos && !t.empty() &&
+                             std::isdigit(static_cast<unsigned char>(t[t[0] == '-'])));
     if (looks_real)
-      if (const auto [end, error] = std::from_chars(t.data(), t.data() + t.size(), v); error == std::errc{} && end == t.data() + t.size()) return v;
+      if (const auto [end, error] = std::from_chars(t.data(), t.data() + t.size(), v);
+          error == std::errc{} && end == t.data() + t.size())
+        return v;
     return parse_dim(t, symbols_);
   }
   AttrValue list() {
@@ -87,7 +93,8 @@ class Reader {
       CHECK(items.empty() || take(','), "a list is not closed in '{}'", text_);
       items.push_back(atom(token()));
     }
-    const bool real = std::any_of(items.begin(), items.end(), [](const AttrValue& v) { return std::holds_alternative<double>(v); });
+    const bool real =
+        std::any_of(items.begin(), items.end(), [](const AttrValue& v) { return std::holds_alternative<double>(v); });
     if (real) {
       std::vector<double> out;
       for (const auto& v : items) out.push_back(AttrCodec<double>::set(v));
@@ -186,7 +193,8 @@ uint64_t AttrCodec<uint64_t>::set(const AttrValue& v) {
   const std::string& text = attr_kind<std::string>(v, "a hexadecimal number");
   uint64_t out = 0;
   const char* end = text.data() + text.size();
-  CHECK(text.starts_with("0x") && std::from_chars(text.data() + 2, end, out, 16).ptr == end, "'{}' is not a hexadecimal number", text);
+  CHECK(text.starts_with("0x") && std::from_chars(text.data() + 2, end, out, 16).ptr == end,
+        "'{}' is not a hexadecimal number", text);
   return out;
 }
 
@@ -207,13 +215,17 @@ std::vector<int64_t> numbers_of(const AttrValue& value, size_t count) {
   return out;
 }
 
+void refuse_name(std::string_view name, std::span<const std::string_view> names) {
+  fail("'{}' is not one of {}", name, fmt::join(names, ", "));
+}
+
 std::span<const std::string_view> enum_names(DType) {
   static constexpr std::string_view kNames[] = {"f32", "f64", "bf16", "f16", "i64", "i32", "u8", "i8", "bool"};
   return kNames;
 }
 
 std::span<const std::string_view> enum_names(Activation) {
-  static constexpr std::string_view kNames[] = {"none", "relu", "relu6", "leaky_relu", "elu",       "sigmoid",
+  static constexpr std::string_view kNames[] = {"none", "relu", "relu6", "leaky_relu", "elu",         "sigmoid",
                                                 "tanh", "silu", "gelu",  "hardswish",  "hardsigmoid", "mish"};
   return kNames;
 }

@@ -27,7 +27,7 @@ struct AttrsType {
     void (*set)(void* attrs, const AttrValue& value);  // throws Error where the kind is wrong
   };
   std::span<const Field> fields;
-  std::shared_ptr<void> (*make)();                       // default values
+  std::shared_ptr<void> (*make)();  // default values
   std::shared_ptr<void> (*copy)(const void* attrs);
 };
 
@@ -76,69 +76,83 @@ const K& attr_kind(const AttrValue& value, std::string_view wanted) {
   return *held;
 }
 
-template <> struct AttrCodec<bool> {
+template <>
+struct AttrCodec<bool> {
   static AttrValue get(bool v) { return v; }
   static bool set(const AttrValue& v) { return attr_kind<bool>(v, "true or false"); }
 };
-template <> struct AttrCodec<Dim> {
+template <>
+struct AttrCodec<Dim> {
   static AttrValue get(Dim v) { return v; }
   static Dim set(const AttrValue& v) { return attr_kind<Dim>(v, "a whole number"); }
 };
-template <> struct AttrCodec<int64_t> {
+template <>
+struct AttrCodec<int64_t> {
   static AttrValue get(int64_t v) { return Dim(v); }
   static int64_t set(const AttrValue& v) { return attr_kind<Dim>(v, "a whole number").value(); }
 };
-template <> struct AttrCodec<double> {
+template <>
+struct AttrCodec<double> {
   static AttrValue get(double v) { return v; }
   static double set(const AttrValue& v) {
     if (const Dim* whole = std::get_if<Dim>(&v)) return static_cast<double>(whole->value());
     return attr_kind<double>(v, "a number");
   }
 };
-template <> struct AttrCodec<float> {
+template <>
+struct AttrCodec<float> {
   static AttrValue get(float v) { return static_cast<double>(v); }
   static float set(const AttrValue& v) { return static_cast<float>(AttrCodec<double>::set(v)); }
 };
 /// Keys and counters use all 64 bits, so they are kept as hexadecimal text.
-template <> struct AttrCodec<uint64_t> {
+template <>
+struct AttrCodec<uint64_t> {
   static AttrValue get(uint64_t v) { return fmt::format("{:#x}", v); }
   static uint64_t set(const AttrValue& v);
 };
-template <> struct AttrCodec<std::string> {
+template <>
+struct AttrCodec<std::string> {
   static AttrValue get(std::string v) { return v; }
   static std::string set(const AttrValue& v) { return attr_kind<std::string>(v, "a string"); }
 };
-template <> struct AttrCodec<std::vector<double>> {
+template <>
+struct AttrCodec<std::vector<double>> {
   static AttrValue get(const std::vector<double>& v) { return v; }
   static std::vector<double> set(const AttrValue& v);
 };
-template <> struct AttrCodec<std::vector<Dim>> {
+template <>
+struct AttrCodec<std::vector<Dim>> {
   static AttrValue get(const std::vector<Dim>& v) { return v; }
   static std::vector<Dim> set(const AttrValue& v) { return attr_kind<std::vector<Dim>>(v, "a list of whole numbers"); }
 };
 std::vector<int64_t> numbers_of(const AttrValue& value, size_t count);  // count 0: any; throws Error otherwise
-template <> struct AttrCodec<std::vector<int64_t>> {
+template <>
+struct AttrCodec<std::vector<int64_t>> {
   static AttrValue get(const std::vector<int64_t>& v) { return std::vector<Dim>(v.begin(), v.end()); }
   static std::vector<int64_t> set(const AttrValue& v) { return numbers_of(v, 0); }
 };
-template <> struct AttrCodec<Shape> {
+template <>
+struct AttrCodec<Shape> {
   static AttrValue get(const Shape& v) { return std::vector<Dim>(v.begin(), v.end()); }
   static Shape set(const AttrValue& v) { return Shape(std::span<const Dim>(AttrCodec<std::vector<Dim>>::set(v))); }
 };
-template <> struct AttrCodec<Pair> {
+template <>
+struct AttrCodec<Pair> {
   static AttrValue get(Pair v) { return std::vector<Dim>{v.h, v.w}; }
   static Pair set(const AttrValue& v) {
     const auto n = numbers_of(v, 2);
     return {n[0], n[1]};
   }
 };
-template <> struct AttrCodec<Pads> {
+template <>
+struct AttrCodec<Pads> {
   static AttrValue get(Pads v) { return std::vector<Dim>{v.top, v.left, v.bottom, v.right}; }
   static Pads set(const AttrValue& v) {
     const auto n = numbers_of(v, 4);
     return {n[0], n[1], n[2], n[3]};
   }
 };
+[[noreturn]] void refuse_name(std::string_view name, std::span<const std::string_view> names);
 std::span<const std::string_view> enum_names(DType);
 std::span<const std::string_view> enum_names(Activation);
 template <class E>
@@ -150,7 +164,7 @@ struct AttrCodec<E> {
     const auto names = enum_names(E{});
     for (size_t i = 0; i < names.size(); ++i)
       if (names[i] == name) return static_cast<E>(i);
-    fail("'{}' is not one of {}", name, fmt::join(names, ", "));
+    refuse_name(name, names);
   }
 };
 
@@ -158,10 +172,10 @@ struct AttrCodec<E> {
 template <class A, class T>
 struct FieldOf {
   std::string_view name;
-  T A::*member;
+  T A::* member;
 };
 template <class A, class T>
-constexpr FieldOf<A, T> field(std::string_view name, T A::*member) {
+constexpr FieldOf<A, T> field(std::string_view name, T A::* member) {
   return {name, member};
 }
 
@@ -193,10 +207,12 @@ inline constexpr auto kFieldRows = field_rows<A>(std::make_index_sequence<std::t
 }  // namespace detail
 
 /// The description of a struct that lists its fields once:
-///   struct Conv2dAttrs { Pair stride{1}; static constexpr auto fields = std::tuple{field("stride", &Conv2dAttrs::stride)}; };
+///   struct Conv2dAttrs { Pair stride{1}; static constexpr auto fields = std::tuple{field("stride",
+///   &Conv2dAttrs::stride)}; };
 template <class A>
-inline constexpr AttrsType attrs_of{detail::kFieldRows<A>, [] { return std::shared_ptr<void>(std::make_shared<A>()); },
-                                    [](const void* a) { return std::shared_ptr<void>(std::make_shared<A>(*static_cast<const A*>(a))); }};
+inline constexpr AttrsType attrs_of{
+    detail::kFieldRows<A>, [] { return std::shared_ptr<void>(std::make_shared<A>()); },
+    [](const void* a) { return std::shared_ptr<void>(std::make_shared<A>(*static_cast<const A*>(a))); }};
 
 template <class A>
   requires requires { A::fields; }

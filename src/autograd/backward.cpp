@@ -24,8 +24,8 @@ const OpDef kAlias{
 const Tensor& checked(const SavedTensor& saved, const GradNode& node) {
   if (saved.tensor.defined() && saved.tensor.impl()->storage)
     CHECK(saved.tensor.impl()->storage->version() == saved.version,
-          "[{}] {}: a {} tensor that the gradient needs was overwritten after it was used", node.op->name, path_text(node.path),
-          to_string(saved.tensor.shape()));
+          "[{}] {}: a {} tensor that the gradient needs was overwritten after it was used", node.op->name,
+          path_text(node.path), to_string(saved.tensor.shape()));
   return saved.tensor;
 }
 
@@ -44,7 +44,8 @@ struct Unpacked {
       const Tensor& x = checked(node.kept[at++], node);
       if (static_cast<size_t>(i) < in.size()) in[static_cast<size_t>(i)] = x;
     }
-    for (const int i : keeps.outputs) out[static_cast<size_t>(i)] = with_record(checked(node.kept[at++], node), node, i);
+    for (const int i : keeps.outputs)
+      out[static_cast<size_t>(i)] = with_record(checked(node.kept[at++], node), node, i);
     for (const int i : keeps.saved) {
       if (saved.size() <= static_cast<size_t>(i)) saved.resize(static_cast<size_t>(i) + 1);
       saved[static_cast<size_t>(i)] = checked(node.kept[at++], node);
@@ -70,11 +71,12 @@ class Backward {
     collect(outputs);
     mark_needed();
     count_leaves();
-    if (options_.on_start) options_.on_start([this](const Tensor& leaf) { return leaf.impl()->grad && leaves_.contains(leaf.impl()->grad.get()); });
+    if (options_.on_start)
+      options_.on_start(
+          [this](const Tensor& leaf) { return leaf.impl()->grad && leaves_.contains(leaf.impl()->grad.get()); });
     for (size_t i = 0; i < outputs.size(); ++i) seed(outputs[i], grads[i]);
     const GradMode mode(options_.create_graph);
-    for (auto it = order_.rbegin(); it != order_.rend(); ++it)
-      if (State& state = states_.at(it->get()); state.needed) visit(**it, state);
+    for (auto it = order_.rbegin(); it != order_.rend(); ++it) visit(**it, states_.at(it->get()));
     Tensors found;
     if (inputs != nullptr)
       for (const Tensor& x : *inputs) found.push_back(captured_[key_of(*x.impl()->grad)]);
@@ -103,7 +105,8 @@ class Backward {
   void collect(std::span<const Tensor> outputs) {
     std::vector<std::shared_ptr<GradNode>> stack;
     const auto reach = [&](const GradRecord* record) {
-      if (record != nullptr && record->node && states_.try_emplace(record->node.get()).second) stack.push_back(record->node);
+      if (record != nullptr && record->node && states_.try_emplace(record->node.get()).second)
+        stack.push_back(record->node);
     };
     for (const Tensor& y : outputs) {
       CHECK(y.defined() && y.requires_grad(), "backward needs a result that depends on a tensor with requires_grad");
@@ -113,7 +116,9 @@ class Backward {
       order_.push_back(std::move(stack.back()));
       stack.pop_back();
       const GradNode& node = *order_.back();
-      CHECK(!node.released, "backward runs a second time through [{}] {}, whose saved tensors are freed; pass retain_graph the first time",
+      CHECK(!node.released,
+            "backward runs a second time through [{}] {}, whose saved tensors are freed; pass retain_graph the first "
+            "time",
             node.op->name, path_text(node.path));
       for (const auto& edge : node.edges) reach(edge.get());
     }
@@ -129,7 +134,8 @@ class Backward {
 
   void mark_needed() {  // inputs of a call come before it in order_
     for (const auto& node : order_)
-      states_.at(node.get()).needed = std::any_of(node->edges.begin(), node->edges.end(), [&](const auto& e) { return flows(e.get()); });
+      states_.at(node.get()).needed =
+          std::any_of(node->edges.begin(), node->edges.end(), [&](const auto& e) { return flows(e.get()); });
   }
 
   void count_leaves() {
@@ -159,7 +165,8 @@ class Backward {
 
   void arrive_at_leaf(GradRecord& record, Tensor grad) {
     if (targeted_) {
-      if (const auto it = captured_.find(key_of(record)); it != captured_.end() && grad.defined()) add_to(it->second, std::move(grad));
+      if (const auto it = captured_.find(key_of(record)); it != captured_.end() && grad.defined())
+        add_to(it->second, std::move(grad));
       return;
     }
     if (grad.defined()) accumulate(record, std::move(grad));
@@ -182,8 +189,10 @@ class Backward {
     if (targeted_)
       for (uint32_t i = 0; i < state.grads.size(); ++i)
         if (const auto it = captured_.find({&node, i}); it != captured_.end()) it->second = state.grads[i];
+    if (!state.needed) return;
     Tensors grads;
-    if (std::any_of(state.grads.begin(), state.grads.end(), [](const Tensor& g) { return g.defined(); })) grads = gradients(node, state.grads);
+    if (std::any_of(state.grads.begin(), state.grads.end(), [](const Tensor& g) { return g.defined(); }))
+      grads = gradients(node, state.grads);
     grads.resize(node.edges.size());
     state.grads.clear();
     for (size_t i = 0; i < node.edges.size(); ++i)
@@ -196,15 +205,20 @@ class Backward {
 
   Tensors gradients(GradNode& node, std::span<const Tensor> grad) {
     const PathScope path(node.path);
-    CHECK(node.op->vjp != nullptr || node.op->expand != nullptr, "[{}] {}: has no gradient; it does not differentiate twice",
-          node.op->name, path_text(node.path));
+    CHECK(node.op->vjp != nullptr || node.op->expand != nullptr,
+          "[{}] {}: has no gradient; it does not differentiate twice", node.op->name, path_text(node.path));
     const Unpacked kept(node);
     if (node.op->vjp == nullptr) return through_expansion(node, kept.in, grad);
     const size_t count = node.edges.size();
     std::unique_ptr<bool[]> wants(new bool[count]);
     for (size_t i = 0; i < count; ++i) wants[i] = flows(node.edges[i].get());
-    return node.op->vjp({.in = kept.in, .out = kept.out, .saved = kept.saved, .grad = grad, .in_shapes = node.in_shapes,
-                         .wants = {wants.get(), count}, .attrs = node.attrs});
+    return node.op->vjp({.in = kept.in,
+                         .out = kept.out,
+                         .saved = kept.saved,
+                         .grad = grad,
+                         .in_specs = node.in_specs,
+                         .wants = {wants.get(), count},
+                         .attrs = node.attrs});
   }
 
   Tensors through_expansion(const GradNode& node, const Tensors& in, std::span<const Tensor> grad) {
@@ -221,7 +235,8 @@ class Backward {
     }
     const Tensors results = node.op->expand({aliases, node.attrs});
     for (size_t i = 0; i < grad.size(); ++i)
-      if (grad[i].defined() && results[i].requires_grad()) outputs.push_back(results[i]), output_grads.push_back(grad[i]);
+      if (grad[i].defined() && results[i].requires_grad())
+        outputs.push_back(results[i]), output_grads.push_back(grad[i]);
     Tensors out(in.size());
     if (outputs.empty()) return out;
     const Tensors found = run_grad(outputs, wanted, output_grads, {.create_graph = options_.create_graph}, ops_);
@@ -242,7 +257,8 @@ class Backward {
 
 }  // namespace
 
-void run_backward(std::span<const Tensor> outputs, std::span<const Tensor> grads, const TapeOptions& options, const GradOps& ops) {
+void run_backward(std::span<const Tensor> outputs, std::span<const Tensor> grads, const TapeOptions& options,
+                  const GradOps& ops) {
   Backward(options, ops).run(outputs, grads, nullptr);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -35,7 +36,10 @@ struct Results {
 struct InferArgs {
   std::span<const Spec> in;
   const Attrs& attrs;
-  template <class A> const A& as() const { return attrs.get<A>(); }
+  template <class A>
+  const A& as() const {
+    return attrs.get<A>();
+  }
   bool has(size_t i) const { return i < in.size() && in[i].defined; }
 };
 
@@ -43,7 +47,10 @@ struct ViewArgs {
   const Array& in;
   const Attrs& attrs;
   const Spec& out;
-  template <class A> const A& as() const { return attrs.get<A>(); }
+  template <class A>
+  const A& as() const {
+    return attrs.get<A>();
+  }
 };
 /// A result on the input's storage: where it starts, in elements from the input's first, and its strides.
 struct View {
@@ -53,33 +60,42 @@ struct View {
 
 struct EvalArgs {
   std::span<const Array> in;
-  std::span<const Array> out;  // results, then saved values
+  std::span<const Array> out;  // results, then saved values, which are absent where nobody wants them
   const Attrs& attrs;
   void* scratch = nullptr;
-  template <class A> const A& as() const { return attrs.get<A>(); }
+  template <class A>
+  const A& as() const {
+    return attrs.get<A>();
+  }
   Array input(size_t i) const { return i < in.size() ? in[i] : Array{}; }  // absent when optional and not given
 };
 
 struct VjpArgs {
   std::span<const Tensor> in, out, saved;  // only those that `keeps` names are defined
   std::span<const Tensor> grad;            // of each visible result; undefined where nothing depends on it
-  std::span<const Shape> in_shapes;        // where `keeps.input_shapes`
+  std::span<const Spec> in_specs;          // where `keeps.input_specs`
   std::span<const bool> wants;             // which inputs want a gradient
   const Attrs& attrs;
-  template <class A> const A& as() const { return attrs.get<A>(); }
+  template <class A>
+  const A& as() const {
+    return attrs.get<A>();
+  }
 };
 
 struct ExpandArgs {
   std::span<const Tensor> in;
   const Attrs& attrs;
-  template <class A> const A& as() const { return attrs.get<A>(); }
+  template <class A>
+  const A& as() const {
+    return attrs.get<A>();
+  }
   Tensor input(size_t i) const { return i < in.size() ? in[i] : Tensor(); }
 };
 
 /// What vjp reads: the tape holds nothing else. A test overwrites the rest with NaN.
 struct Keeps {
   std::vector<int> inputs, outputs, saved;
-  bool input_shapes = false;
+  bool input_specs = false;
 };
 
 /// The one definition of an op, for eager execution, gradients, tracing, passes and the engine.
@@ -110,7 +126,7 @@ struct Call {
   const OpDef& op;
   const Attrs& attrs;
   std::span<const Tensor> in;
-  std::span<const Tensor> out;    // visible results
+  std::span<const Tensor> out;  // visible results
   std::span<const Tensor> saved;
 };
 

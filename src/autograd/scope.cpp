@@ -35,7 +35,8 @@ bool grad_enabled() { return t_grad_enabled; }
 ModuleScope::ModuleScope(std::string_view name) : outer_(t_path) {
   auto& paths = Paths::table();
   const std::scoped_lock lock(paths.mutex);
-  const auto [it, fresh] = paths.numbers.try_emplace({outer_, std::string(name)}, static_cast<uint32_t>(paths.texts.size()));
+  const auto [it, fresh] =
+      paths.numbers.try_emplace({outer_, std::string(name)}, static_cast<uint32_t>(paths.texts.size()));
   if (fresh) {
     const std::string parent = paths.texts[outer_];
     paths.texts.push_back(parent.empty() ? std::string(name) : parent + "." + std::string(name));

@@ -11,9 +11,7 @@ namespace {
 
 std::atomic<uint64_t> g_sequence{0};
 
-SavedTensor save(const Tensor& x) {
-  return {x, x.defined() && x.impl()->storage ? x.impl()->storage->version() : 0};
-}
+SavedTensor save(const Tensor& x) { return {x, x.defined() && x.impl()->storage ? x.impl()->storage->version() : 0}; }
 
 // What the vjp does not name is not held; an op that differentiates through its expansion needs all its inputs.
 void keep(GradNode& node, const Call& call) {
@@ -24,12 +22,13 @@ void keep(GradNode& node, const Call& call) {
   }
   node.kept.reserve(keeps.inputs.size() + keeps.outputs.size() + keeps.saved.size());
   for (const int i : keeps.inputs)
-    node.kept.push_back(static_cast<size_t>(i) < call.in.size() ? save(call.in[static_cast<size_t>(i)]) : SavedTensor{});
+    node.kept.push_back(static_cast<size_t>(i) < call.in.size() ? save(call.in[static_cast<size_t>(i)])
+                                                                : SavedTensor{});
   // Without their record: a result that held its own call would never be freed.
   for (const int i : keeps.outputs) node.kept.push_back(save(detach(call.out[static_cast<size_t>(i)])));
   for (const int i : keeps.saved) node.kept.push_back(save(call.saved[static_cast<size_t>(i)]));
-  if (keeps.input_shapes)
-    for (const Tensor& x : call.in) node.in_shapes.push_back(x.defined() ? x.shape() : Shape());
+  if (keeps.input_specs)
+    for (const Tensor& x : call.in) node.in_specs.push_back(spec_of(x));
 }
 
 /// Frees long chains of calls without recursion: a node hands what it holds to the loop that is already running.
@@ -60,13 +59,17 @@ GradNode::~GradNode() {
   for (auto& edge : edges)
     if (edge && edge.use_count() == 1) t_graveyard.records.push_back(std::move(edge));
   for (auto& saved : kept)
-    if (saved.tensor.defined() && saved.tensor.impl().use_count() == 1) t_graveyard.tensors.push_back(std::move(saved.tensor));
+    if (saved.tensor.defined() && saved.tensor.impl().use_count() == 1)
+      t_graveyard.tensors.push_back(std::move(saved.tensor));
   if (!t_graveyard.draining) t_graveyard.drain();
 }
 
+bool wants_tape(const OpDef& op, std::span<const Tensor> in) {
+  return grad_enabled() && op.vjp != no_gradient &&
+         std::any_of(in.begin(), in.end(), [](const Tensor& x) { return x.defined() && x.requires_grad(); });
+}
+
 void record_on_tape(const Call& call) {
-  if (call.op.vjp == no_gradient) return;
-  if (std::none_of(call.in.begin(), call.in.end(), [](const Tensor& x) { return x.defined() && x.requires_grad(); })) return;
   auto node = std::make_shared<GradNode>();
   node->op = &call.op;
   node->attrs = call.attrs;

@@ -25,12 +25,13 @@ struct GradNode : std::enable_shared_from_this<GradNode> {
   bool released = false;
   std::vector<std::shared_ptr<GradRecord>> edges;  // an entry per input; null where no gradient flows
   std::vector<SavedTensor> kept;                   // in the order of op->keeps: inputs, outputs, saved
-  std::vector<Shape> in_shapes;
+  std::vector<Spec> in_specs;
 
   ~GradNode();
 };
 
-/// Puts a call on the tape if one of its inputs requires a gradient.
+/// Whether a call with these inputs goes on the tape: recording is on and one of them requires a gradient.
+bool wants_tape(const OpDef& op, std::span<const Tensor> in);
 void record_on_tape(const Call& call);
 
 /// The arithmetic that backward needs, handed down by ops.
@@ -48,7 +49,8 @@ struct TapeOptions {
 };
 
 /// Adds the gradients of sum_i <outputs[i], grads[i]> to the leaves' grad().
-void run_backward(std::span<const Tensor> outputs, std::span<const Tensor> grads, const TapeOptions& options, const GradOps& ops);
+void run_backward(std::span<const Tensor> outputs, std::span<const Tensor> grads, const TapeOptions& options,
+                  const GradOps& ops);
 /// Returns those gradients for `inputs` and leaves every grad() alone; undefined where no output depends on an input.
 Tensors run_grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs, std::span<const Tensor> grads,
                  const TapeOptions& options, const GradOps& ops);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <string>
 
@@ -16,9 +16,10 @@ template <class... Args>
 }  // namespace ingot
 
 /// Refuses bad input: CHECK(n > 0, "batch_size is {}, it must be positive", n) throws ingot::Error.
-#define CHECK(condition, ...)                               \
-  do {                                                      \
-    if (!(condition)) [[unlikely]] ::ingot::fail(__VA_ARGS__); \
+#define CHECK(condition, ...)      \
+  do {                             \
+    if (!(condition)) [[unlikely]] \
+      ::ingot::fail(__VA_ARGS__);  \
   } while (0)
 
 /// An internal invariant; checked in debug builds only.

@@ -17,7 +17,8 @@ std::string reason() { return std::strerror(errno); }
 
 class Descriptor {
  public:
-  Descriptor(const std::filesystem::path& path, int flags, mode_t mode = 0) : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
+  Descriptor(const std::filesystem::path& path, int flags, mode_t mode = 0)
+      : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
   }
@@ -32,7 +33,7 @@ class Descriptor {
 
 size_t regular_size(const Descriptor& file, const std::filesystem::path& path) {
   CHECK(file, "{}: {}", path.string(), reason());
-  struct stat info {};
+  struct stat info{};
   CHECK(::fstat(file.get(), &info) == 0, "{}: {}", path.string(), reason());
   CHECK(S_ISREG(info.st_mode), "{}: not a regular file", path.string());
   return static_cast<size_t>(info.st_size);

@@ -13,7 +13,8 @@ void log_line(std::string_view level, std::string_view text) {
     made->set_pattern("ingot: %v");
     return made;
   }();
-  logger->log(level == "warning" ? spdlog::level::warn : spdlog::level::info, "{}{}", level == "warning" ? "warning: " : "", text);
+  logger->log(level == "warning" ? spdlog::level::warn : spdlog::level::info, "{}{}",
+              level == "warning" ? "warning: " : "", text);
 }
 
 }  // namespace ingot

@@ -176,9 +176,18 @@ void set_num_threads(int threads) {
 #endif
 }
 
+int adopt_thread_count() {
+  const int threads = t_inside ? 1 : num_threads();
+#ifdef INGOT_OPENMP
+  omp_set_num_threads(threads);
+#endif
+  return threads;
+}
+
 void parallel_for(int64_t count, int64_t grain, FunctionRef<void(int64_t, int64_t)> body) {
   if (count <= 0) return;
-  const int64_t parts = t_inside ? 1 : std::min<int64_t>(num_threads(), std::max<int64_t>(1, count / std::max<int64_t>(grain, 1)));
+  const int64_t parts =
+      t_inside ? 1 : std::min<int64_t>(num_threads(), std::max<int64_t>(1, count / std::max<int64_t>(grain, 1)));
   if (parts == 1) return body(0, count);
   run(static_cast<int>(parts), [&](int part) {
     const int64_t begin = count * part / parts, end = count * (part + 1) / parts;

@@ -35,6 +35,10 @@ void parallel_for(int64_t count, int64_t grain, FunctionRef<void(int64_t, int64_
 /// Runs `body(part)` for every part in [0, parts), parts spread over the pool (part i on thread i modulo threads).
 void parallel_parts(int64_t parts, FunctionRef<void(int64_t)> body);
 
+/// The threads that parallel work started here would get: num_threads(), or 1 inside parallel_for. Also tells OpenMP,
+/// whose setting is each thread's own, so that oneDNN called next on this thread uses as many.
+int adopt_thread_count();
+
 /// Within it, the primitives above run on the calling thread alone: for threads that are themselves many, such as a data
 /// loader's workers, each of which would otherwise get a pool of its own.
 class SerialScope {

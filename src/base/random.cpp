@@ -12,8 +12,7 @@ thread_local Generator* t_current = nullptr;
 }  // namespace
 
 std::array<uint32_t, 4> philox(RandomKey key, uint64_t low, uint64_t high) {
-  const r123::Philox4x32::ctr_type counter{
-      {uint32_t(low), uint32_t(low >> 32), uint32_t(high), uint32_t(high >> 32)}};
+  const r123::Philox4x32::ctr_type counter{{uint32_t(low), uint32_t(low >> 32), uint32_t(high), uint32_t(high >> 32)}};
   const auto words = r123::Philox4x32()(counter, {{uint32_t(key.value), uint32_t(key.value >> 32)}});
   return {words[0], words[1], words[2], words[3]};
 }

@@ -1,5 +1,7 @@
 #include "ingot/transforms.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "base/check.h"

@@ -2,6 +2,8 @@
 #include <cmath>
 #include <numeric>
 
+#include <fmt/format.h>
+
 #include "base/check.h"
 #include "base/hash.h"
 #include "ingot/dataset.h"

@@ -1,5 +1,7 @@
 #include "io/safetensors_header.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>

@@ -24,7 +24,7 @@ struct GradRecord {
 
 struct TensorImpl {
   std::shared_ptr<Storage> storage;  // none while tracing
-  int64_t offset = 0;                // of the first element, in elements
+  int64_t offset = 0;                // of the first element, in elements; while tracing: identity_of()
   Shape shape;
   Strides strides;  // unset while tracing
   DType dtype = DType::f32;
@@ -33,9 +33,12 @@ struct TensorImpl {
 };
 
 /// A tensor over part of a storage; the layout follows from the strides.
-Tensor make_tensor(std::shared_ptr<Storage> storage, int64_t offset, const Shape& shape, const Strides& strides, DType dtype);
+Tensor make_tensor(std::shared_ptr<Storage> storage, int64_t offset, const Shape& shape, const Strides& strides,
+                   DType dtype);
 /// A shape and a dtype without data.
 Tensor make_abstract(const Shape& shape, DType dtype, Layout layout);
+/// A number that an abstract tensor shares with its detached copies and with no other tensor.
+inline int64_t identity_of(const Tensor& abstract) { return abstract.impl()->offset; }
 
 /// What kernels see. An undefined tensor gives an absent operand.
 Array array_of(const Tensor& x);

@@ -24,8 +24,8 @@ Dim numel(const Shape& shape) {
   for (const Dim d : shape) {
     int64_t unused = 0;
     if (total.is_number() && d.is_number())
-      CHECK(!__builtin_mul_overflow(total.value(), d.value(), &unused) && unused <= (int64_t{1} << 62), "shape {} has too many elements",
-            to_string(shape));
+      CHECK(!__builtin_mul_overflow(total.value(), d.value(), &unused) && unused <= (int64_t{1} << 62),
+            "shape {} has too many elements", to_string(shape));
     total = total * d;
   }
   return total;

@@ -52,13 +52,22 @@ struct Symbols {
   Dim atom(int index) { return dim({{{index}, 1}}); }
 
   Dim divide(Dim a, Dim b) {
-    const Polynomial numerator = polynomial(a);
-    if (b.is_number() && b.bits_ > 0) {  // what divides exactly leaves the floor
+    const Polynomial numerator = polynomial(a), denominator = polynomial(b);
+    if (denominator.size() == 1 && denominator.begin()->second > 0) {  // what divides exactly leaves the floor
+      const auto& [divisor, scale] = *denominator.begin();
       Polynomial whole, rest;
-      for (const auto& [product, factor] : numerator) (factor % b.bits_ == 0 ? whole : rest)[product] = factor;
-      for (auto& [product, factor] : whole) factor /= b.bits_;
+      for (const auto& [product, factor] : numerator) {
+        if (factor % scale != 0 || !std::includes(product.begin(), product.end(), divisor.begin(), divisor.end())) {
+          rest[product] = factor;
+          continue;
+        }
+        std::vector<int> quotient;
+        std::set_difference(product.begin(), product.end(), divisor.begin(), divisor.end(),
+                            std::back_inserter(quotient));
+        whole[quotient] = factor / scale;
+      }
       if (rest.empty()) return dim(whole);
-      if (!whole.empty()) return dim(whole) + divide(dim(rest), b);
+      if (!whole.empty()) return dim(whole) + floor_div(dim(rest), b);
     }
     const auto [it, fresh] = divisions.try_emplace({a.bits_, b.bits_}, static_cast<int>(atoms.size()));
     if (fresh) atoms.push_back({.name = "", .example = 0, .numerator = a, .denominator = b});
@@ -69,13 +78,23 @@ struct Symbols {
     for (const auto& [product, factor] : polynomial(d))
       for (const int index : product) {
         const Atom& a = atoms[static_cast<size_t>(index)];
-        if (a.name.empty()) collect(a.numerator, found), collect(a.denominator, found);
-        else found.insert(a.name);
+        if (a.name.empty())
+          collect(a.numerator, found), collect(a.denominator, found);
+        else
+          found.insert(a.name);
       }
   }
 };
 
 namespace {
+
+/// a * b + c; refuses numbers past 2^62, which stand for expressions.
+int64_t checked(int64_t a, int64_t b, int64_t c) {
+  int64_t out = 0;
+  const bool fits = !__builtin_mul_overflow(a, b, &out) && !__builtin_add_overflow(out, c, &out);
+  CHECK(fits && out > -(int64_t{1} << 62) && out <= (int64_t{1} << 62), "a size exceeds 2^62");
+  return out;
+}
 
 std::string text(Dim d);
 
@@ -105,13 +124,16 @@ std::string text(Dim d) {
   std::string out, constant;
   for (const auto& [product, factor] : Symbols::table().polynomial(d)) {
     std::string s = product_text(product, factor);
-    if (product.empty()) constant = (factor < 0 ? "" : "+") + s;
-    else out += (out.empty() || s[0] == '-' ? "" : "+") + s;
+    if (product.empty())
+      constant = (factor < 0 ? "" : "+") + s;
+    else
+      out += (out.empty() || s[0] == '-' ? "" : "+") + s;
   }
   return out + constant;
 }
 
-/// sum := product (('+' | '-') product)*; product := unary (('*' | '//') unary)*; unary := ['-'] (number | name | '(' sum ')')
+/// sum := product (('+' | '-') product)*; product := unary (('*' | '//') unary)*; unary := ['-'] (number | name | '('
+/// sum ')')
 class Parser {
  public:
   Parser(std::string_view text, const SymbolValues& examples) : text_(text), examples_(examples) {}
@@ -131,23 +153,35 @@ class Parser {
   Dim sum(int depth) {
     Dim d = product(depth);
     while (true) {
-      if (take("+")) d = d + product(depth);
-      else if (take("-")) d = d - product(depth);
-      else return d;
+      if (take("+"))
+        d = plus(d, product(depth));
+      else if (take("-"))
+        d = plus(d, times(product(depth), -1));
+      else
+        return d;
     }
   }
   Dim product(int depth) {
     Dim d = unary(depth);
     while (true) {
-      if (take("*")) d = d * unary(depth);
-      else if (take("//")) d = floor_div(d, unary(depth));
-      else return d;
+      if (take("*"))
+        d = times(d, unary(depth));
+      else if (take("//"))
+        d = floor_div(d, unary(depth));
+      else
+        return d;
     }
+  }
+  static Dim plus(Dim a, Dim b) {
+    return a.is_number() && b.is_number() ? Dim(checked(a.value(), 1, b.value())) : a + b;
+  }
+  static Dim times(Dim a, Dim b) {
+    return a.is_number() && b.is_number() ? Dim(checked(a.value(), b.value(), 0)) : a * b;
   }
   Dim unary(int depth) {
     constexpr int kMaxDepth = 64;
     if (depth > kMaxDepth) refuse();
-    if (take("-")) return Dim(-1) * unary(depth + 1);
+    if (take("-")) return times(unary(depth + 1), -1);
     if (take("(")) {
       const Dim d = sum(depth + 1);
       if (!take(")")) refuse();
@@ -192,7 +226,7 @@ Dim Dim::add(Dim a, Dim b) {
   const std::scoped_lock lock(s.mutex);
   Polynomial sum = s.polynomial(a);
   for (const auto& [product, factor] : s.polynomial(b))
-    if ((sum[product] += factor) == 0) sum.erase(product);
+    if (int64_t& sum_of = sum[product]; (sum_of = checked(factor, 1, sum_of)) == 0) sum.erase(product);
   return s.dim(sum);
 }
 
@@ -204,7 +238,7 @@ Dim Dim::multiply(Dim a, Dim b) {
     for (const auto& [pb, fb] : s.polynomial(b)) {
       std::vector<int> product(pa.size() + pb.size());
       std::merge(pa.begin(), pa.end(), pb.begin(), pb.end(), product.begin());
-      if ((result[product] += fa * fb) == 0) result.erase(product);
+      if (int64_t& sum_of = result[product]; (sum_of = checked(fa, fb, sum_of)) == 0) result.erase(product);
     }
   return s.dim(result);
 }
@@ -225,10 +259,13 @@ std::string Dim::str() const {
   return text(*this);
 }
 
+int64_t Dim::refuse_overflow() { fail("a size exceeds 2^62"); }
+
 int64_t Dim::refuse_value() const {
-  fail("the size {} is symbolic while tracing and cannot be read as a number; keep it an expression, use flatten(1), or "
-       "reshape with 0 (keep this size) and -1 (the rest), or trace with a fixed size",
-       str());
+  fail(
+      "the size {} is symbolic while tracing and cannot be read as a number; keep it an expression, use flatten(1), or "
+      "reshape with 0 (keep this size) and -1 (the rest), or trace with a fixed size",
+      str());
 }
 
 Dim substitute(Dim dim, const SymbolValues& values) {
@@ -240,9 +277,12 @@ Dim substitute(Dim dim, const SymbolValues& values) {
     Dim term = factor;
     for (const int index : product) {
       const Symbols::Atom a = s.atoms[static_cast<size_t>(index)];
-      if (a.name.empty()) term = term * floor_div(substitute(a.numerator, values), substitute(a.denominator, values));
-      else if (const auto it = values.find(a.name); it != values.end()) term = term * Dim(it->second);
-      else term = term * s.atom(index);
+      if (a.name.empty())
+        term = term * floor_div(substitute(a.numerator, values), substitute(a.denominator, values));
+      else if (const auto it = values.find(a.name); it != values.end())
+        term = term * Dim(it->second);
+      else
+        term = term * s.atom(index);
     }
     sum = sum + term;
   }

@@ -13,7 +13,8 @@ namespace ingot {
 /// (w//4) features and has 3136. The tracer catches it, fixes these symbols at their examples and traces again.
 class UndecidedSize : public Error {
  public:
-  UndecidedSize(const std::string& text, std::vector<std::string> symbols) : Error(text), symbols_(std::move(symbols)) {}
+  UndecidedSize(const std::string& text, std::vector<std::string> symbols)
+      : Error(text), symbols_(std::move(symbols)) {}
   const std::vector<std::string>& symbols() const { return symbols_; }
 
  private:

@@ -1,10 +1,12 @@
 #include "ingot/tensor.h"
 
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <numbers>
 
 #include "base/check.h"
+#include "base/parallel.h"
 #include "base/philox.h"
 #include "tensor/each_element.h"
 #include "tensor/impl.h"
@@ -14,18 +16,30 @@ namespace {
 
 template <class To, class From>
 To convert(From value) {
-  if constexpr (std::is_same_v<From, f16> || std::is_same_v<From, bf16>) return convert<To>(static_cast<float>(value));
-  else if constexpr (std::is_same_v<To, f16> || std::is_same_v<To, bf16>) return To(static_cast<float>(value));
-  else return static_cast<To>(value);
+  if constexpr (std::is_same_v<From, f16> || std::is_same_v<From, bf16>)
+    return convert<To>(static_cast<float>(value));
+  else if constexpr (std::is_same_v<To, f16> || std::is_same_v<To, bf16>)
+    return To(static_cast<float>(value));
+  else
+    return static_cast<To>(value);
 }
 
+/// x at each row-major position i is make(i); rows of the first dimension are spread over the threads.
 template <class Make>
 void fill_random(Tensor& x, const Make& make) {
   with_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
       T* data = x.mutable_data<T>();
-      each_element(array_of(x), [&](int64_t i, int64_t at) { data[at] = static_cast<T>(make(i)); });
+      Array row = array_of(x);
+      const int64_t rows = row.rank > 0 ? row.shape[0] : 1, step = row.rank > 0 ? row.strides[0] : 0;
+      if (row.rank > 0) row.shape[0] = 1;
+      const int64_t inner = row.numel();
+      constexpr int64_t kGrain = 4096;  // elements worth a thread
+      parallel_for(rows, kGrain / std::max<int64_t>(inner, 1) + 1, [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r)
+          each_element(row, [&](int64_t i, int64_t at) { data[r * step + at] = static_cast<T>(make(r * inner + i)); });
+      });
     } else {
       fail("random values are f32 or f64, not {}", name_of(x.dtype()));
     }
@@ -52,8 +66,10 @@ void Tensor::count_write() {
 
 const void* Tensor::checked_data(DType wanted) const {
   CHECK(defined(), "the tensor is undefined");
-  CHECK(!is_abstract(), "the values of a {} tensor are read while tracing, when there are only shapes; compute with ops, or take "
-        "the decision outside the traced function", to_string(shape()));
+  CHECK(!is_abstract(),
+        "the values of a {} tensor are read while tracing, when there are only shapes; compute with ops, or take "
+        "the decision outside the traced function",
+        to_string(shape()));
   CHECK(wanted == dtype(), "data of a {} tensor is asked for as {}", name_of(dtype()), name_of(wanted));
   return impl_->storage->data() + impl_->offset * static_cast<int64_t>(size_of(dtype()));
 }
@@ -79,7 +95,8 @@ bool Tensor::requires_grad() const { return impl_->grad && (impl_->grad->require
 bool Tensor::is_leaf() const { return !impl_->grad || !impl_->grad->node; }
 Tensor& Tensor::set_requires_grad(bool requires_grad) {
   CHECK(is_leaf(), "requires_grad can be set on leaves only; use detach() first");
-  CHECK(!requires_grad || is_floating(dtype()), "only floating tensors can require gradients, this one is {}", name_of(dtype()));
+  CHECK(!requires_grad || is_floating(dtype()), "only floating tensors can require gradients, this one is {}",
+        name_of(dtype()));
   if (!impl_->grad) impl_->grad = std::make_shared<GradRecord>();
   impl_->grad->requires_grad = requires_grad;
   impl_->grad->layout = layout();
@@ -87,13 +104,14 @@ Tensor& Tensor::set_requires_grad(bool requires_grad) {
 }
 Tensor Tensor::grad() const { return impl_->grad ? impl_->grad->grad : Tensor(); }
 void Tensor::set_grad(Tensor grad) {
-  CHECK(!grad.defined() || grad.shape() == shape(), "the gradient {} does not match the tensor {}", to_string(grad.shape()),
-        to_string(shape()));
+  CHECK(!grad.defined() || grad.shape() == shape(), "the gradient {} does not match the tensor {}",
+        to_string(grad.shape()), to_string(shape()));
   if (!impl_->grad) impl_->grad = std::make_shared<GradRecord>();
   impl_->grad->grad = std::move(grad);
 }
 
-Tensor make_tensor(std::shared_ptr<Storage> storage, int64_t offset, const Shape& shape, const Strides& strides, DType dtype) {
+Tensor make_tensor(std::shared_ptr<Storage> storage, int64_t offset, const Shape& shape, const Strides& strides,
+                   DType dtype) {
   auto impl = std::make_shared<TensorImpl>();
   impl->storage = std::move(storage);
   impl->offset = offset;
@@ -105,7 +123,9 @@ Tensor make_tensor(std::shared_ptr<Storage> storage, int64_t offset, const Shape
 }
 
 Tensor make_abstract(const Shape& shape, DType dtype, Layout layout) {
+  static std::atomic<int64_t> identity = 0;
   auto impl = std::make_shared<TensorImpl>();
+  impl->offset = ++identity;
   impl->shape = shape;
   impl->dtype = dtype;
   impl->layout = layout;
@@ -116,7 +136,8 @@ Array array_of(const Tensor& x) {
   Array a;
   if (!x.defined()) return a;
   const TensorImpl& impl = *x.impl();
-  CHECK(impl.storage != nullptr, "the values of a {} tensor are read while tracing, when there are only shapes", to_string(impl.shape));
+  CHECK(impl.storage != nullptr, "the values of a {} tensor are read while tracing, when there are only shapes",
+        to_string(impl.shape));
   a.data = impl.storage->data() + impl.offset * static_cast<int64_t>(size_of(impl.dtype));
   a.dtype = impl.dtype;
   a.rank = static_cast<int>(impl.shape.size());
@@ -158,15 +179,16 @@ Tensor arange(int64_t count, DType dtype) {
 
 template <class T>
 Tensor from_vector(const std::vector<T>& values, const Shape& shape) {
-  CHECK(numel(shape) == static_cast<int64_t>(values.size()), "{} values do not fill shape {}", values.size(), to_string(shape));
+  CHECK(numel(shape) == static_cast<int64_t>(values.size()), "{} values do not fill shape {}", values.size(),
+        to_string(shape));
   Tensor x = empty(shape, dtype_of<T>);
   T* data = x.mutable_data<T>();
   each_element(array_of(x), [&](int64_t i, int64_t at) { data[at] = values[static_cast<size_t>(i)]; });
   return x;
 }
 
-#define INGOT_VECTORS(T)                                         \
-  template std::vector<T> Tensor::to_vector<T>() const;          \
+#define INGOT_VECTORS(T)                                \
+  template std::vector<T> Tensor::to_vector<T>() const; \
   template Tensor from_vector(const std::vector<T>&, const Shape&);
 INGOT_VECTORS(float)
 INGOT_VECTORS(double)

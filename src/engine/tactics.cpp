@@ -1,0 +1,212 @@
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+#include "base/check.h"
+#include "base/parallel.h"
+#include "engine/lower.h"
+#include "engine/timing_cache.h"
+#include "kernels/elementwise.h"
+#include "runtime/binding.h"
+#include "runtime/packing.h"
+#include "tensor/storage.h"
+
+namespace ingot {
+namespace {
+
+std::string array_text(const Array& a) {
+  if (!a) return "_";
+  std::string out(name_of(a.dtype));
+  for (int d = 0; d < a.rank; ++d) out += fmt::format("{}{}:{}", d == 0 ? "[" : ",", a.shape[d], a.strides[d]);
+  return out + "]";
+}
+
+/// A call as the timing cache names it.
+std::string call_text(const BoundStep& bound, const BuiltFor& machine) {
+  std::string out = fmt::format("{} {{{}}}", bound.step->op->name, to_string(bound.attrs));
+  for (const Array& a : bound.arrays) out += " " + array_text(a);
+  return out + fmt::format(" on {}, {}, {} threads", machine.cpu, machine.isa, machine.threads);
+}
+
+/// Memory for one plan at its examples, with harmless numbers in it.
+class Workbench {
+ public:
+  explicit Workbench(Binding& binding, const Plan& plan) : arena_(std::max<size_t>(binding.memory.peak, 1)) {
+    fill(arena_);
+    binding.set_arena(arena_.data());
+    for (size_t i = 0; i < plan.inputs.size(); ++i)
+      binding.set_external(Memory::Kind::input, i, add(binding.placement.sized.bytes(plan.inputs[i])));
+    for (size_t i = 0; i < plan.outputs.size(); ++i)
+      binding.set_external(Memory::Kind::output, i, add(binding.placement.sized.bytes(plan.outputs[i].tensor)));
+  }
+
+ private:
+  static void fill(const Storage& memory) {
+    const auto count = static_cast<int64_t>(memory.bytes() / sizeof(float));
+    kernels::fill(row_major(memory.data(), DType::f32, {count}), 0.5);
+  }
+  void* add(int64_t bytes) {
+    external_.push_back(std::make_unique<Storage>(static_cast<size_t>(std::max<int64_t>(bytes, 1))));
+    fill(*external_.back());
+    return external_.back()->data();
+  }
+
+  Storage arena_;
+  std::vector<std::unique_ptr<Storage>> external_;
+};
+
+/// One implementation of a call, ready to run.
+class Candidate {
+ public:
+  Candidate(const BoundStep& bound, const Tactic* tactic)
+      : op_(*bound.step->op), tactic_(tactic), arrays_(bound.arrays), args_(bound.args()) {
+    args_.in = std::span(arrays_).first(args_.in.size());
+    if (tactic != nullptr && tactic->packed >= 0) {
+      packed_ = pack(*tactic, args_);
+      arrays_[static_cast<size_t>(tactic->packed)].data = const_cast<std::byte*>(packed_.data);
+    }
+    scratch_ = std::make_unique<Storage>(std::max<size_t>(scratch_bytes(op_, tactic, args_), 1));
+    args_.scratch = scratch_->data();
+  }
+  std::string name() const { return tactic_ != nullptr ? std::string(tactic_->name) : "eval"; }
+  double run() const {
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    evaluate(op_, tactic_, args_);
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  }
+
+ private:
+  const OpDef& op_;
+  const Tactic* tactic_;
+  std::vector<Array> arrays_;
+  EvalArgs args_;
+  WeightData packed_;
+  std::unique_ptr<Storage> scratch_;
+};
+
+/// The least times of several runs in turns, so that a slow moment of the machine meets all.
+std::vector<TacticTime> time_candidates(const BoundStep& bound, const std::vector<const Tactic*>& tactics) {
+  constexpr int kRounds = 8;
+  constexpr double kBudget = 0.2;  // seconds for all; two rounds are always run
+  std::vector<Candidate> candidates;
+  for (const Tactic* tactic : tactics) candidates.emplace_back(bound, tactic);
+  std::vector<TacticTime> times;
+  for (const Candidate& c : candidates) times.push_back({c.name(), std::numeric_limits<double>::infinity()});
+  const FlushDenormals flush;
+  for (const Candidate& c : candidates) c.run();
+  double spent = 0;
+  for (int round = 0; round < kRounds && (round < 2 || spent < kBudget); ++round)
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      const double seconds = candidates[i].run();
+      times[i].seconds = std::min(times[i].seconds, seconds);
+      spent += seconds;
+    }
+  return times;
+}
+
+class TacticChooser {
+ public:
+  TacticChooser(EngineData& draft, const CompileOptions& options, std::vector<TacticChoice>& report)
+      : draft_(draft), options_(options), report_(report), cache_(options.timing_cache) {}
+
+  void run() {
+    const EngineData before = draft_;  // which steps keep pointing to while the draft changes
+    Binding binding(before, before.plan.examples(), 0);
+    const Workbench workbench(binding, draft_.plan);
+    for (const auto& [name, tactic] : options_.forced_tactics) check_forced(name);
+    for (size_t i = 0; i < binding.steps.size(); ++i)
+      if (binding.steps[i].runs) choose(i, binding.steps[i]);
+    cache_.save();
+  }
+
+ private:
+  void check_forced(const std::string& name) const {
+    const auto& steps = draft_.plan.steps;
+    CHECK(std::any_of(steps.begin(), steps.end(), [&](const PlanStep& s) { return result_name(s) == name; }),
+          "a tactic is given for '{}', but there is no such step", name);
+  }
+
+  const std::string& result_name(const PlanStep& step) const { return draft_.plan.tensor(step.results[0]).name; }
+
+  void choose(size_t i, const BoundStep& bound) {
+    PlanStep& step = draft_.plan.steps[i];
+    TacticChoice choice{result_name(step), std::string(step.op->name), step.path, step.tactic, {}};
+    const auto candidates = candidates_of(bound);
+    if (const auto forced = options_.forced_tactics.find(choice.step); forced != options_.forced_tactics.end())
+      choice.chosen = forced->second;
+    else if (candidates.size() > 1)
+      choose_fastest(choice, bound, candidates);
+    const Tactic* tactic = find_tactic(*step.op, choice.chosen);
+    CHECK(std::find(candidates.begin(), candidates.end(), tactic) != candidates.end(),
+          "{}: the tactic '{}' does not support this call", name_of(step), choice.chosen);
+    if (tactic != nullptr && tactic->packed >= 0) pack_operand(step, *tactic, bound.args());
+    step.tactic = choice.chosen;
+    report_.push_back(std::move(choice));
+  }
+
+  void choose_fastest(TacticChoice& choice, const BoundStep& bound, const std::vector<const Tactic*>& candidates) {
+    if (!options_.time_tactics) {
+      choice.chosen = candidates.back()->name;
+      return;
+    }
+    const std::string call = call_text(bound, draft_.plan.built_for);
+    const auto* known = cache_.find(call);
+    choice.from_cache = known != nullptr && covers(*known, candidates);
+    if (!choice.from_cache) cache_.add(call, time_candidates(bound, candidates));
+    choice.times = *cache_.find(call);
+    choice.chosen = std::min_element(choice.times.begin(), choice.times.end(), [](const auto& a, const auto& b) {
+                      return a.seconds < b.seconds;
+                    })->tactic;
+  }
+
+  static bool covers(const std::vector<TacticTime>& times, const std::vector<const Tactic*>& candidates) {
+    return times.size() == candidates.size() &&
+           std::all_of(candidates.begin(), candidates.end(), [&](const Tactic* c) {
+             const std::string_view name = c != nullptr ? c->name : "eval";
+             return std::any_of(times.begin(), times.end(), [&](const TacticTime& t) { return t.tactic == name; });
+           });
+  }
+
+  /// eval and the tactics that support the call. A concat's was settled with its parts. Only constants are packed.
+  std::vector<const Tactic*> candidates_of(const BoundStep& bound) const {
+    if (bound.tactic != nullptr) return {bound.tactic};
+    std::vector<const Tactic*> out{nullptr};
+    for (const Tactic& t : all_tactics()) {
+      if (t.op != bound.step->op->name || t.packed < 0) continue;
+      const TensorId operand = bound.step->operands[static_cast<size_t>(t.packed)];
+      if (draft_.plan.tensor(operand).home == Home::weight && t.supports(bound.args())) out.push_back(&t);
+    }
+    return out;
+  }
+
+  void pack_operand(PlanStep& step, const Tactic& tactic, const EvalArgs& args) {
+    TensorId& operand = step.operands[static_cast<size_t>(tactic.packed)];
+    const std::string form = tactic.packed_form(args);
+    const auto [it, fresh] = packed_.try_emplace({operand, form}, static_cast<TensorId>(draft_.plan.tensors.size()));
+    if (fresh) {
+      PlanTensor tensor = draft_.plan.tensor(operand);
+      WeightData data = pack(tactic, args);
+      tensor.weight = static_cast<int32_t>(draft_.plan.weights.size());
+      tensor.name += fmt::format("#{}", form);
+      draft_.plan.weights.push_back({.name = tensor.name, .form = form, .bytes = data.bytes});
+      draft_.plan.tensors.push_back(std::move(tensor));
+      draft_.weights.push_back(std::move(data));
+    }
+    operand = it->second;
+  }
+
+  EngineData& draft_;
+  const CompileOptions& options_;
+  std::vector<TacticChoice>& report_;
+  TimingCache cache_;
+  std::map<std::pair<TensorId, std::string>, TensorId> packed_;
+};
+
+}  // namespace
+
+void choose_tactics(EngineData& draft, const CompileOptions& options, std::vector<TacticChoice>& report) {
+  TacticChooser(draft, options, report).run();
+}
+
+}  // namespace ingot

@@ -1,0 +1,92 @@
+// Per-target include (no ordinary guard): f32 and f64 vectors from f32 and bf16 memory.
+#if defined(INGOT_KERNELS_LOAD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef INGOT_KERNELS_LOAD_INL_H_
+#undef INGOT_KERNELS_LOAD_INL_H_
+#else
+#define INGOT_KERNELS_LOAD_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include "ingot/dtype.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ingot::kernels {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using F32 = hn::ScalableTag<float>;
+using F64 = hn::ScalableTag<double>;
+using V = hn::Vec<F32>;
+using VD = hn::Vec<F64>;
+
+HWY_INLINE V load(const float* p) { return hn::LoadU(F32(), p); }
+HWY_INLINE V load(const bf16* p) {
+  const hn::Rebind<uint16_t, F32> du16;
+  const hn::RebindToUnsigned<F32> du32;
+  const auto bits = hn::PromoteTo(du32, hn::LoadU(du16, reinterpret_cast<const uint16_t*>(p)));
+  return hn::BitCast(F32(), hn::ShiftLeft<16>(bits));
+}
+
+HWY_INLINE void store(V v, float* p) { hn::StoreU(v, F32(), p); }
+/// Rounds to nearest even, a NaN stays one.
+HWY_INLINE void store(V v, bf16* p) {
+  const hn::Rebind<uint16_t, F32> du16;
+  const hn::RebindToUnsigned<F32> du32;
+  const hn::RebindToSigned<F32> di32;
+  const auto bits = hn::BitCast(du32, v);
+  const auto upper = hn::ShiftRight<16>(bits);
+  const auto odd = hn::And(upper, hn::Set(du32, 1));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(du32, 0x7fff))));
+  const auto quiet = hn::Or(upper, hn::Set(du32, 0x40));
+  const auto half = hn::IfThenElse(hn::RebindMask(du32, hn::IsNaN(v)), quiet, rounded);
+  hn::StoreU(hn::DemoteTo(du16, hn::BitCast(di32, half)), du16, reinterpret_cast<uint16_t*>(p));
+}
+
+/// As f64: half as many elements as `load` takes (as many on a target of one lane).
+HWY_INLINE VD load_f64(const float* p) { return hn::PromoteTo(F64(), hn::LoadU(hn::Rebind<float, F64>(), p)); }
+HWY_INLINE VD load_f64(const bf16* p) {
+  const hn::Rebind<uint16_t, F64> du16;
+  const hn::Rebind<uint32_t, F64> du32;
+  const hn::Rebind<float, F64> df32;
+  const auto bits = hn::PromoteTo(du32, hn::LoadU(du16, reinterpret_cast<const uint16_t*>(p)));
+  return hn::PromoteTo(F64(), hn::BitCast(df32, hn::ShiftLeft<16>(bits)));
+}
+HWY_INLINE VD load_f64(const double* p) { return hn::LoadU(F64(), p); }
+
+/// The first n elements at p, n less than a vector; the other lanes are 0.
+HWY_INLINE V load_part(const float* p, int64_t n) {
+#if HWY_TARGET == HWY_AVX2 || !HWY_MEM_OPS_MIGHT_FAULT  // AVX2 only lacks masks for narrower lanes
+  return hn::MaskedLoad(hn::FirstN(F32(), static_cast<size_t>(n)), F32(), p);
+#else
+  HWY_ALIGN float padded[hn::MaxLanes(F32())] = {};
+  for (int64_t i = 0; i < n; ++i) padded[i] = p[i];
+  return hn::Load(F32(), padded);
+#endif
+}
+HWY_INLINE V load_part(const bf16* p, int64_t n) {
+  HWY_ALIGN float padded[hn::MaxLanes(F32())] = {};
+  for (int64_t i = 0; i < n; ++i) padded[i] = p[i];
+  return hn::Load(F32(), padded);
+}
+
+HWY_INLINE void store_part(V v, float* p, int64_t n) {
+#if HWY_TARGET == HWY_AVX2 || !HWY_MEM_OPS_MIGHT_FAULT
+  hn::BlendedStore(v, hn::FirstN(F32(), static_cast<size_t>(n)), F32(), p);
+#else
+  HWY_ALIGN float padded[hn::MaxLanes(F32())];
+  hn::Store(v, F32(), padded);
+  for (int64_t i = 0; i < n; ++i) p[i] = padded[i];
+#endif
+}
+HWY_INLINE void store_part(V v, bf16* p, int64_t n) {
+  HWY_ALIGN float padded[hn::MaxLanes(F32())];
+  hn::Store(v, F32(), padded);
+  for (int64_t i = 0; i < n; ++i) p[i] = bf16(padded[i]);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ingot::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif

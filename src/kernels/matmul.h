@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "base/array.h"
+
+namespace ingot::kernels {
+
+/// y[..., m, n] = bias[n] + sum_k a[..., m, k] * b[..., k, n]
+/// a, b and y of one dtype (f32, bf16, f64) and rank >= 2, any strides, transposed views included; batch dimensions are
+/// right-aligned and broadcast where their size is 1 or their stride 0 (y's may not). bias [N] of y's dtype, or absent.
+/// K = 0 gives the bias, an empty y is no work. y must not overlap an input.
+///
+/// f32 and bf16 run on oneDNN, which takes leading dimensions and transposes; other strides are copied through scratch.
+/// bf16 goes through f32 scratch where the CPU lacks it. Tiny products and f64 run on own loops.
+/// Bits: own loops give the same for any thread count and batch; oneDNN's may differ between thread counts and between
+/// numbers of rows, since it may split K; the same shapes and thread count give the same bits.
+size_t matmul_scratch(const Array& a, const Array& b, const Array& bias, const Array& y);
+void matmul(const Array& a, const Array& b, const Array& bias, const Array& y, void* scratch);
+
+/// y = x weight^T + bias: x [..., K], weight [O, K], bias [O] or absent, y [..., O]; rank >= 2 for x and y.
+size_t linear_scratch(const Array& x, const Array& weight, const Array& bias, const Array& y);
+void linear(const Array& x, const Array& weight, const Array& bias, const Array& y, void* scratch);
+
+/// The implementation that runs: oneDNN's name for it, or "plain".
+std::string matmul_implementation(const Array& a, const Array& b, const Array& bias, const Array& y);
+
+/// The plain twin: sums in f64, any strides.
+void matmul_reference(const Array& a, const Array& b, const Array& bias, const Array& y);
+
+}  // namespace ingot::kernels

@@ -1,0 +1,72 @@
+#include "base/check.h"
+#include "ingot/init.h"
+#include "ingot/models.h"
+
+namespace ingot {
+namespace {
+
+/// Convolutions in each of the five stages; a stage ends with a pool. Table 1 of the paper, columns A, B, D, E.
+std::vector<int> convs_of_stages(int depth) {
+  switch (depth) {
+    case 11:
+      return {1, 1, 2, 2, 2};
+    case 13:
+      return {2, 2, 2, 2, 2};
+    case 16:
+      return {2, 2, 3, 3, 3};
+    case 19:
+      return {2, 2, 4, 4, 4};
+  }
+  fail("there is no VGG of depth {}; depths are 11, 13, 16 and 19", depth);
+}
+
+constexpr int64_t kStageWidths[] = {64, 128, 256, 512, 512};
+constexpr int64_t kPlane = 7, kHidden = 4096;
+
+Sequential make_features(const VggOptions& options) {
+  Sequential features;
+  int64_t in = options.in_channels;
+  const std::vector<int> convs = convs_of_stages(options.depth);
+  for (size_t stage = 0; stage < convs.size(); ++stage) {
+    const int64_t width = kStageWidths[stage];
+    for (int i = 0; i < convs[stage]; ++i) {
+      features.append(Conv2d(in, width, 3, {.padding = 1}));
+      if (options.batch_norm) features.append(BatchNorm2d(width));
+      features.append(ReLU());
+      in = width;
+    }
+    features.append(MaxPool2d({.kernel = 2}));
+  }
+  return features;
+}
+
+}  // namespace
+
+VGG::VGG(const VggOptions& o)
+    : features(make_features(o)),
+      avgpool(kPlane),
+      classifier(Linear(kStageWidths[4] * kPlane * kPlane, kHidden), ReLU(), Dropout(o.dropout),
+                 Linear(kHidden, kHidden), ReLU(), Dropout(o.dropout), Linear(kHidden, o.num_classes)) {
+  child("features", features);
+  child("avgpool", avgpool);
+  child("classifier", classifier);
+  draw_initial_values();
+}
+
+Tensor VGG::forward(const Tensor& x) { return classifier(flatten(avgpool(features(x)), 1)); }
+
+void VGG::reset_parameters(RandomKey key) {
+  constexpr double kLinearStd = 0.01;
+  for (const auto& [name, module] : named_modules()) {
+    const RandomKey own = parameter_key(key, name + ".weight");
+    if (auto* conv = dynamic_cast<Conv2d*>(module)) {
+      kaiming_normal_(conv->weight, {.mode = FanMode::fan_out, .nonlinearity = "relu"}, own);
+      constant_(*conv->bias, 0);
+    } else if (auto* linear = dynamic_cast<Linear*>(module)) {
+      normal_(linear->weight, 0, kLinearStd, own);
+      constant_(*linear->bias, 0);
+    }
+  }
+}
+
+}  // namespace ingot

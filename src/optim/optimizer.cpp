@@ -1,0 +1,264 @@
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "autograd/attrs.h"
+#include "base/check.h"
+#include "ingot/autograd.h"
+#include "ingot/ops.h"
+#include "ingot/optim.h"
+#include "optim/update.h"
+#include "tensor/impl.h"
+
+namespace ingot {
+
+template <>
+struct AttrCodec<std::array<double, 2>> {
+  static AttrValue get(const std::array<double, 2>& v) { return std::vector<double>{v[0], v[1]}; }
+  static std::array<double, 2> set(const AttrValue& v) {
+    const auto numbers = AttrCodec<std::vector<double>>::set(v);
+    CHECK(numbers.size() == 2, "{} numbers are given, there must be 2", numbers.size());
+    return {numbers[0], numbers[1]};
+  }
+};
+
+namespace {
+
+struct SGDFields : SGDOptions {
+  static constexpr auto fields = std::tuple{field("lr", &SGDFields::lr),
+                                            field("momentum", &SGDFields::momentum),
+                                            field("dampening", &SGDFields::dampening),
+                                            field("weight_decay", &SGDFields::weight_decay),
+                                            field("nesterov", &SGDFields::nesterov),
+                                            field("maximize", &SGDFields::maximize)};
+};
+struct AdagradFields : AdagradOptions {
+  static constexpr auto fields =
+      std::tuple{field("lr", &AdagradFields::lr),
+                 field("lr_decay", &AdagradFields::lr_decay),
+                 field("eps", &AdagradFields::eps),
+                 field("weight_decay", &AdagradFields::weight_decay),
+                 field("initial_accumulator_value", &AdagradFields::initial_accumulator_value),
+                 field("maximize", &AdagradFields::maximize)};
+};
+template <class Options>
+struct AdamFields : Options {
+  static constexpr auto fields =
+      std::tuple{field("lr", &AdamFields::lr),           field("betas", &AdamFields::betas),
+                 field("eps", &AdamFields::eps),         field("weight_decay", &AdamFields::weight_decay),
+                 field("amsgrad", &AdamFields::amsgrad), field("maximize", &AdamFields::maximize)};
+};
+
+template <class Options>
+const AttrsType& fields_of();
+template <>
+const AttrsType& fields_of<SGDOptions>() {
+  return attrs_of<SGDFields>;
+}
+template <>
+const AttrsType& fields_of<AdagradOptions>() {
+  return attrs_of<AdagradFields>;
+}
+template <>
+const AttrsType& fields_of<AdamOptions>() {
+  return attrs_of<AdamFields<AdamOptions>>;
+}
+template <>
+const AttrsType& fields_of<AdamWOptions>() {
+  return attrs_of<AdamFields<AdamWOptions>>;
+}
+
+void require_positive(std::string_view what, double value) {
+  CHECK(value >= 0, "{} is {}, it must not be negative", what, value);
+}
+void require_beta(double beta) { CHECK(beta >= 0 && beta < 1, "a beta is {}, it must be in [0, 1)", beta); }
+
+void check(const SGDOptions& o) {
+  CHECK(!std::isnan(o.lr), "SGD needs a learning rate: lr is not given");
+  require_positive("lr", o.lr);
+  require_positive("momentum", o.momentum);
+  require_positive("weight_decay", o.weight_decay);
+  CHECK(!o.nesterov || (o.momentum > 0 && o.dampening == 0),
+        "nesterov needs momentum above 0 and no dampening; they are {} and {}", o.momentum, o.dampening);
+}
+void check(const AdagradOptions& o) {
+  require_positive("lr", o.lr);
+  require_positive("lr_decay", o.lr_decay);
+  require_positive("weight_decay", o.weight_decay);
+  require_positive("initial_accumulator_value", o.initial_accumulator_value);
+  require_positive("eps", o.eps);
+}
+template <class Options>
+void check(const Options& o) {
+  require_positive("lr", o.lr);
+  require_positive("eps", o.eps);
+  require_positive("weight_decay", o.weight_decay);
+  require_beta(o.betas[0]);
+  require_beta(o.betas[1]);
+}
+
+OptimizerState::Option option_of(const AttrValue& value) {
+  if (const bool* b = std::get_if<bool>(&value)) return *b;
+  if (const double* d = std::get_if<double>(&value)) return *d;
+  return std::get<std::vector<double>>(value);
+}
+AttrValue attr_of(const OptimizerState::Option& option) {
+  return std::visit([](const auto& value) { return AttrValue(value); }, option);
+}
+
+const AttrsType::Field& lr_field(const AttrsType& type) {
+  return *std::find_if(type.fields.begin(), type.fields.end(), [](const auto& f) { return f.name == "lr"; });
+}
+
+DType state_dtype(const Tensor& param) { return param.dtype() == DType::bf16 ? DType::f32 : param.dtype(); }
+
+// The gradient with its elements in the order of the parameter's.
+Tensor grad_like(const Tensor& param) {
+  Tensor grad = param.grad();
+  CHECK(grad.dtype() == param.dtype(), "the gradient of a {} parameter is {}", name_of(param.dtype()),
+        name_of(grad.dtype()));
+  if (is_dense(grad.shape(), grad.strides(), param.layout())) return grad;
+  Tensor dense = empty(param.shape(), param.dtype(), param.layout());
+  copy_into(dense, grad);
+  return dense;
+}
+
+}  // namespace
+
+Optimizer::~Optimizer() = default;
+
+void ParamUpdate::need(size_t index, double initial) const {
+  Tensor& x = (*state)[index];
+  if (x.defined()) return;
+  x = empty(param.shape(), state_dtype(param), param.layout());
+  fill(x, initial);
+}
+
+void Optimizer::add_params(const Tensors& params) {
+  std::set<const TensorImpl*> known;
+  for (const Group& g : groups_)
+    for (const Tensor& x : g.params) known.insert(x.impl().get());
+  for (size_t i = 0; i < params.size(); ++i) {
+    const Tensor& x = params[i];
+    CHECK(x.defined(), "{}: parameter {} of group {} is undefined", type_name(), i, groups_.size());
+    CHECK(x.is_leaf(), "{}: parameter {} of group {} is not a leaf, so it cannot be optimised", type_name(), i,
+          groups_.size());
+    CHECK(x.is_dense(), "{}: parameter {} of group {}, {}, is not dense", type_name(), i, groups_.size(),
+          to_string(x.shape()));
+    CHECK(known.insert(x.impl().get()).second, "{}: parameter {} of group {}, {}, is in the optimiser already",
+          type_name(), i, groups_.size(), to_string(x.shape()));
+  }
+  groups_.push_back({params, std::vector<ParamState>(params.size()), std::nullopt});
+}
+
+void Optimizer::step() {
+  const NoGrad no_grad;
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    Group& group = groups_[i];
+    std::vector<ParamUpdate> updates;
+    for (size_t p = 0; p < group.params.size(); ++p) {
+      if (!group.params[p].grad().defined()) continue;
+      ParamState& state = group.states[p];
+      ++state.step;
+      updates.push_back({group.params[p], grad_like(group.params[p]), state.step, &state.tensors});
+    }
+    step_group(i, updates);
+  }
+}
+
+void Optimizer::zero_grad() {
+  for (Group& group : groups_)
+    for (Tensor& x : group.params) x.set_grad({});
+}
+
+const Tensors& Optimizer::params(size_t group) const { return groups_.at(group).params; }
+
+double Optimizer::lr(size_t group) const {
+  return std::get<double>(lr_field(options_type()).get(const_cast<Optimizer*>(this)->options_at(group)));
+}
+void Optimizer::set_lr(size_t group, double lr) { lr_field(options_type()).set(options_at(group), lr); }
+double Optimizer::initial_lr(size_t group) {
+  auto& initial = groups_.at(group).initial_lr;
+  if (!initial) initial = lr(group);
+  return *initial;
+}
+
+OptimizerState Optimizer::state_dict() const {
+  OptimizerState out;
+  int64_t number = 0;
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    OptimizerState::Group group;
+    for (const auto& f : options_type().fields)
+      group.options[std::string(f.name)] = option_of(f.get(const_cast<Optimizer*>(this)->options_at(i)));
+    for (const ParamState& state : groups_[i].states) {
+      std::map<std::string, Tensor> named;
+      for (size_t t = 0; t < state_names().size(); ++t)
+        if (state.tensors[t].defined()) named[std::string(state_names()[t])] = state.tensors[t];
+      if (counts_steps() && state.step > 0) named["step"] = scalar(static_cast<double>(state.step));
+      if (!named.empty()) out.state[number] = std::move(named);
+      group.params.push_back(number++);
+    }
+    out.param_groups.push_back(std::move(group));
+  }
+  return out;
+}
+
+void Optimizer::load_state_dict(const OptimizerState& given) {
+  CHECK(given.param_groups.size() == groups_.size(), "{}: the state has {} parameter groups, the optimiser {}",
+        type_name(), given.param_groups.size(), groups_.size());
+  const auto known = state_names();
+  std::vector<std::vector<ParamState>> loaded;
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    const auto& numbers = given.param_groups[i].params;
+    const Tensors& params = groups_[i].params;
+    CHECK(numbers.size() == params.size(), "{}: group {} of the state has {} parameters, the optimiser's has {}",
+          type_name(), i, numbers.size(), params.size());
+    auto& states = loaded.emplace_back(params.size());
+    for (size_t p = 0; p < params.size(); ++p) {
+      const auto it = given.state.find(numbers[p]);
+      if (it == given.state.end()) continue;
+      for (const auto& [name, x] : it->second) {
+        if (name == "step") {
+          states[p].step = x.item<int64_t>();
+          continue;
+        }
+        const auto at = std::find(known.begin(), known.end(), name);
+        CHECK(at != known.end(), "{}: the state of parameter {} has '{}', which {} does not keep", type_name(),
+              numbers[p], name, type_name());
+        CHECK(x.shape() == params[p].shape(), "{}: '{}' of parameter {} is {} in the state, the parameter is {}",
+              type_name(), name, numbers[p], to_string(x.shape()), to_string(params[p].shape()));
+        Tensor& own = states[p].tensors[static_cast<size_t>(at - known.begin())];
+        own = empty(params[p].shape(), state_dtype(params[p]), params[p].layout());
+        copy_into(own, x);
+      }
+    }
+  }
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    groups_[i].states = std::move(loaded[i]);
+    for (const auto& f : options_type().fields)
+      if (const auto it = given.param_groups[i].options.find(std::string(f.name));
+          it != given.param_groups[i].options.end())
+        f.set(options_at(i), attr_of(it->second));
+  }
+}
+
+template <class Options>
+OptimizerOf<Options>::OptimizerOf(const std::vector<ParamGroup<Options>>& groups) {
+  for (const auto& group : groups) add_param_group(group);
+}
+template <class Options>
+void OptimizerOf<Options>::add_param_group(const ParamGroup<Options>& group) {
+  check(group.options);
+  add_params(group.params);
+  options_.push_back(group.options);
+}
+template <class Options>
+const AttrsType& OptimizerOf<Options>::options_type() const {
+  return fields_of<Options>();
+}
+template class OptimizerOf<SGDOptions>;
+template class OptimizerOf<AdagradOptions>;
+template class OptimizerOf<AdamOptions>;
+template class OptimizerOf<AdamWOptions>;
+
+}  // namespace ingot

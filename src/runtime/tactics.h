@@ -1,0 +1,41 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "autograd/op_def.h"
+
+namespace ingot {
+
+/// Another implementation of an op than its eval. The runtime runs the one that a plan's step names, the builder times
+/// those that support the call.
+struct Tactic {
+  std::string_view name, op;
+  /// Operand that is stored packed (its array then points at packed data and has the plain shape), or -1.
+  int packed = -1;
+  /// At these shapes, strides and this thread count. Data pointers are null exactly where an operand is absent.
+  bool (*supports)(const EvalArgs&) = nullptr;
+  size_t (*scratch)(const EvalArgs&) = nullptr;
+  void (*eval)(const EvalArgs&) = nullptr;
+
+  // With a packed operand:
+  size_t (*packed_bytes)(const EvalArgs&) = nullptr;       // what pack writes
+  std::string (*packed_form)(const EvalArgs&) = nullptr;   // names the format that is best here
+  void (*pack)(const EvalArgs&, void* packed) = nullptr;   // from the dense operand
+  /// Throws Error unless the bytes are this operand in `form`: for data from a file.
+  void (*check_packed)(const Array& operand, const Attrs& attrs, std::span<const std::byte> packed,
+                       std::string_view form) = nullptr;
+  void (*unpack)(const void* packed, const Attrs& attrs, const Array& operand) = nullptr;
+};
+
+/// All tactics of an op; eval is not among them.
+std::span<const Tactic> all_tactics();
+/// nullptr for "eval". Throws Error where the op has no tactic of this name.
+const Tactic* find_tactic(const OpDef& op, std::string_view name);
+
+/// Bytes and work of a call by its tactic, or by eval where there is none.
+size_t scratch_bytes(const OpDef& op, const Tactic* tactic, const EvalArgs& args);
+void evaluate(const OpDef& op, const Tactic* tactic, const EvalArgs& args);
+
+}  // namespace ingot

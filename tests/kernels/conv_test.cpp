@@ -1,0 +1,386 @@
+#include "kernels/conv.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <thread>
+
+#include "base/isa.h"
+#include "base/parallel.h"
+#include "kernels/conv_activation.h"
+#include "kernels/reference.h"
+
+namespace ingot::kernels {
+namespace {
+
+struct Shape {
+  int64_t batch, in, height, width, out;
+  Pair kernel;
+  ConvGeometry geometry;
+};
+
+std::ostream& operator<<(std::ostream& out, const Shape& s) {
+  const auto& g = s.geometry;
+  return out << s.batch << "x" << s.in << "x" << s.height << "x" << s.width << " -> " << s.out << " kernel "
+             << s.kernel.h << "x" << s.kernel.w << " stride " << g.stride.h << "," << g.stride.w << " dilation "
+             << g.dilation.h << "," << g.dilation.w << " pads " << g.padding.top << "," << g.padding.left << ","
+             << g.padding.bottom << "," << g.padding.right << " groups " << g.groups;
+}
+
+const Shape kShapes[] = {
+    {2, 3, 17, 13, 8, {3, 3}, {.padding = 1}},
+    {1, 3, 29, 31, 64, {7, 7}, {.stride = 2, .padding = 3}},
+    {1, 1, 14, 14, 7, {3, 3}, {.padding = 1}},
+    {3, 5, 7, 13, 17, {3, 2}, {.padding = {1, 0, 1, 1}}},
+    {2, 16, 14, 14, 32, {1, 1}, {}},
+    {2, 13, 14, 13, 17, {1, 1}, {}},
+    {2, 32, 13, 14, 16, {1, 1}, {.stride = 2}},
+    {5, 64, 1, 1, 10, {1, 1}, {}},
+    {1, 64, 14, 14, 64, {3, 3}, {.padding = 1}},
+    {2, 16, 13, 13, 32, {3, 3}, {.stride = 2, .padding = {0, 0, 1, 1}}},
+    {2, 16, 17, 14, 16, {3, 3}, {.dilation = {2, 3}, .padding = {2, 3, 2, 3}}},
+    {2, 32, 13, 14, 32, {3, 3}, {.padding = 1, .groups = 32}},
+    {1, 21, 14, 14, 21, {5, 5}, {.stride = 2, .padding = 2, .groups = 21}},
+    {1, 16, 17, 17, 16, {3, 3}, {.dilation = 2, .padding = 2, .groups = 16}},
+    {2, 8, 7, 7, 24, {3, 3}, {.padding = 1, .groups = 8}},
+    {2, 6, 13, 7, 9, {3, 3}, {.padding = 1, .groups = 3}},
+    {1, 64, 7, 7, 64, {3, 3}, {.padding = 1, .groups = 4}},
+    {2, 3, 5, 5, 8, {3, 3}, {.padding = 6}},
+    {2, 2, 2, 3, 5, {3, 3}, {.stride = {1, 2}, .padding = {7, 1, 2, 5}}},
+    {2, 16, 14, 14, 16, {1, 1}, {.stride = 3}},
+    {1, 16, 13, 17, 8, {2, 2}, {.stride = {3, 4}}},
+    {1, 3, 32, 32, 24, {16, 16}, {.stride = 16}},
+    {1, 4, 1, 17, 6, {1, 5}, {.padding = {0, 2, 0, 2}}},
+    {1, 1, 1, 1, 1, {1, 1}, {}},
+};
+
+int64_t extent(int64_t size, int64_t pads, int64_t kernel, int64_t stride, int64_t dilation) {
+  return (size + pads - dilation * (kernel - 1) - 1) / stride + 1;
+}
+
+struct Sizes {
+  std::vector<int64_t> x, weight, y;
+  explicit Sizes(const Shape& s)
+      : x{s.batch, s.in, s.height, s.width},
+        weight{s.out, s.in / s.geometry.groups, s.kernel.h, s.kernel.w},
+        y{s.batch, s.out,
+          extent(s.height, s.geometry.padding.top + s.geometry.padding.bottom, s.kernel.h, s.geometry.stride.h,
+                 s.geometry.dilation.h),
+          extent(s.width, s.geometry.padding.left + s.geometry.padding.right, s.kernel.w, s.geometry.stride.w,
+                 s.geometry.dilation.w)} {}
+  double forward_terms() const { return static_cast<double>(weight[1] * weight[2] * weight[3] + 2); }
+  double input_terms(const Shape& s) const {
+    return static_cast<double>(weight[0] / s.geometry.groups * weight[2] * weight[3]);
+  }
+  double weight_terms() const { return static_cast<double>(y[0] * y[2] * y[3]); }
+};
+
+void run(const ConvArgs& args) {
+  GuardedScratch scratch(conv2d_scratch(args));
+  conv2d(args, scratch.data());
+  EXPECT_TRUE(scratch.guard_holds());
+}
+
+void check_forward(const Shape& shape, DType dtype, Layout x_layout, Layout weight_layout, Layout y_layout) {
+  const Sizes sizes(shape);
+  const Box x = std::move(Box(dtype, sizes.x, x_layout).randomize(1));
+  const Box weight = std::move(Box(dtype, sizes.weight, weight_layout).randomize(2));
+  const Box bias = std::move(Box(dtype, {shape.out}).randomize(3));
+  const Box residual = std::move(Box(dtype, sizes.y, y_layout).randomize(4));
+  const Box y(dtype, sizes.y, y_layout), expected(dtype, sizes.y);
+  ConvArgs args{.x = x,
+                .weight = weight,
+                .bias = bias,
+                .residual = residual,
+                .geometry = shape.geometry,
+                .activation = Activation::leaky_relu,
+                .alpha = 0.25f,
+                .y = y};
+  run(args);
+  args.y = expected;
+  conv2d_reference(args);
+  expect_close(y, expected, sizes.forward_terms());
+}
+
+void check_grads(const Shape& shape, DType dtype, Layout layout, Layout weight_layout) {
+  const Sizes sizes(shape);
+  const Box x = std::move(Box(dtype, sizes.x, layout).randomize(1));
+  const Box weight = std::move(Box(dtype, sizes.weight, weight_layout).randomize(2));
+  const Box g = std::move(Box(dtype, sizes.y, layout).randomize(3));
+  const Box dx(dtype, sizes.x, layout), dx_expected(dtype, sizes.x);
+  const Box dw(dtype, sizes.weight, weight_layout), dw_expected(dtype, sizes.weight);
+  GuardedScratch input_scratch(conv2d_grad_input_scratch(g, weight, shape.geometry, dx));
+  conv2d_grad_input(g, weight, shape.geometry, dx, input_scratch.data());
+  conv2d_grad_input_reference(g, weight, shape.geometry, dx_expected);
+  expect_close(dx, dx_expected, sizes.input_terms(shape));
+  GuardedScratch weight_scratch(conv2d_grad_weight_scratch(x, g, shape.geometry, dw));
+  conv2d_grad_weight(x, g, shape.geometry, dw, weight_scratch.data());
+  conv2d_grad_weight_reference(x, g, shape.geometry, dw_expected);
+  expect_close(dw, dw_expected, sizes.weight_terms());
+  EXPECT_TRUE(input_scratch.guard_holds() && weight_scratch.guard_holds());
+}
+
+TEST(Conv2d, MatchesThePlainKernel) {
+  for (const Shape& shape : kShapes)
+    for (const DType dtype : {DType::f32, DType::bf16, DType::f64})
+      for (const Layout layout : {Layout::channels_last, Layout::row_major, Layout::channel_slice}) {
+        SCOPED_TRACE(testing::Message() << shape << " " << name_of(dtype) << " " << name_of(layout));
+        check_forward(shape, dtype, layout, Layout::channels_last, layout);
+      }
+}
+
+TEST(Conv2d, TakesWeightsOfAnyStrides) {
+  for (const Shape& shape : kShapes)
+    for (const DType dtype : {DType::f32, DType::bf16})
+      for (const Layout layout : {Layout::row_major, Layout::channel_slice, Layout::transposed}) {
+        SCOPED_TRACE(testing::Message() << shape << " " << name_of(dtype) << " " << name_of(layout));
+        check_forward(shape, dtype, Layout::channels_last, layout, Layout::channels_last);
+      }
+}
+
+TEST(Conv2d, GradientsMatchThePlainKernels) {
+  for (const Shape& shape : kShapes)
+    for (const DType dtype : {DType::f32, DType::bf16, DType::f64})
+      for (const Layout layout : {Layout::channels_last, Layout::row_major, Layout::channel_slice}) {
+        SCOPED_TRACE(testing::Message() << shape << " " << name_of(dtype) << " " << name_of(layout));
+        check_grads(shape, dtype, layout, layout);
+      }
+}
+
+// The plain kernel against the definition of convolution, at sizes where it can be written down.
+TEST(ConvReference, IsTheDefinition) {
+  const Box x = std::move(Box(DType::f64, {1, 2, 2, 2}).assign({1, 2, 3, 4, 5, 6, 7, 8}));
+  const Box weight = std::move(Box(DType::f64, {1, 2, 2, 1}).assign({1, 10, 100, 1000}));
+  const Box bias = std::move(Box(DType::f64, {1}).assign({0.5}));
+  const Box y(DType::f64, {1, 1, 3, 2});
+  const ConvGeometry geometry{.padding = {1, 0, 1, 0}};
+  conv2d_reference({.x = x, .weight = weight, .bias = bias, .geometry = geometry, .y = y});
+  EXPECT_EQ(y.values(), (std::vector<double>{10 + 5000 + .5, 20 + 6000 + .5, 1 + 30 + 500 + 7000 + .5,
+                                             2 + 40 + 600 + 8000 + .5, 3 + 700 + .5, 4 + 800 + .5}));
+}
+
+// <g, conv(x, w)> = <grad_input(g, w), x> = <grad_weight(x, g), w>: the plain gradients are the forward's adjoints.
+TEST(ConvReference, GradientsAreAdjoint) {
+  const auto dot = [](const Box& a, const Box& b) {
+    const auto p = a.values(), q = b.values();
+    return std::inner_product(p.begin(), p.end(), q.begin(), 0.0);
+  };
+  for (const Shape& shape : kShapes) {
+    SCOPED_TRACE(testing::Message() << shape);
+    const Sizes sizes(shape);
+    const Box x = std::move(Box(DType::f64, sizes.x).randomize(1));
+    const Box weight = std::move(Box(DType::f64, sizes.weight).randomize(2));
+    const Box g = std::move(Box(DType::f64, sizes.y).randomize(3));
+    const Box y(DType::f64, sizes.y), dx(DType::f64, sizes.x), dw(DType::f64, sizes.weight);
+    conv2d_reference({.x = x, .weight = weight, .geometry = shape.geometry, .y = y});
+    conv2d_grad_input_reference(g, weight, shape.geometry, dx);
+    conv2d_grad_weight_reference(x, g, shape.geometry, dw);
+    const double forward = dot(g, y), bound = 1e-10 * (1 + static_cast<double>(y.values().size()));
+    EXPECT_NEAR(forward, dot(dx, x), bound);
+    EXPECT_NEAR(forward, dot(dw, weight), bound);
+  }
+}
+
+constexpr Activation kActivations[] = {Activation::none,       Activation::relu,        Activation::relu6,
+                                       Activation::leaky_relu, Activation::elu,         Activation::sigmoid,
+                                       Activation::tanh,       Activation::silu,        Activation::gelu,
+                                       Activation::hardswish,  Activation::hardsigmoid, Activation::mish};
+
+TEST(Conv2d, EveryActivationIsFusedRight) {
+  for (const Activation activation : kActivations)
+    for (const DType dtype : {DType::f32, DType::bf16})
+      for (const Shape& shape : {kShapes[0], kShapes[4], kShapes[11]}) {
+        SCOPED_TRACE(testing::Message() << static_cast<int>(activation) << " " << name_of(dtype) << " " << shape);
+        const Sizes sizes(shape);
+        const Box x = std::move(Box(dtype, sizes.x, Layout::channels_last).randomize(1));
+        const Box weight = std::move(Box(dtype, sizes.weight, Layout::channels_last).randomize(2));
+        const Box y(dtype, sizes.y, Layout::channels_last), expected(dtype, sizes.y);
+        ConvArgs args{.x = x,
+                      .weight = weight,
+                      .geometry = shape.geometry,
+                      .activation = activation,
+                      .alpha = 0.3f,
+                      .beta = 0.4f,
+                      .y = y};
+        run(args);
+        args.y = expected;
+        conv2d_reference(args);
+        expect_close(y, expected, 4 * sizes.forward_terms());
+      }
+}
+
+// OpenVINO #6193: a sum in place on a concat's slice. The residual is y's own memory.
+TEST(Conv2d, ResidualMayBeTheOutput) {
+  for (const Layout layout : {Layout::channels_last, Layout::channel_slice, Layout::row_major})
+    for (const Shape& shape : kShapes) {
+      SCOPED_TRACE(testing::Message() << shape << " " << name_of(layout));
+      const Sizes sizes(shape);
+      const Box x = std::move(Box(DType::f32, sizes.x, Layout::channels_last).randomize(1));
+      const Box weight = std::move(Box(DType::f32, sizes.weight, Layout::channels_last).randomize(2));
+      const Box y = std::move(Box(DType::f32, sizes.y, layout).randomize(3));
+      const Box residual = std::move(Box(DType::f32, sizes.y).randomize(3));
+      const Box expected(DType::f32, sizes.y);
+      run({.x = x,
+           .weight = weight,
+           .residual = y,
+           .geometry = shape.geometry,
+           .activation = Activation::relu,
+           .y = y});
+      conv2d_reference({.x = x,
+                        .weight = weight,
+                        .residual = residual,
+                        .geometry = shape.geometry,
+                        .activation = Activation::relu,
+                        .y = expected});
+      expect_close(y, expected, sizes.forward_terms());
+    }
+}
+
+// TensorRT #4854: a residual that is a slice of a concat, read as if it were dense.
+TEST(Conv2d, ResidualMayBeASlice) {
+  const Shape& shape = kShapes[0];
+  const Sizes sizes(shape);
+  const Box x = std::move(Box(DType::f32, sizes.x, Layout::channels_last).randomize(1));
+  const Box weight = std::move(Box(DType::f32, sizes.weight).randomize(2));
+  const Box residual = std::move(Box(DType::f32, sizes.y, Layout::channel_slice).randomize(3));
+  const Box y(DType::f32, sizes.y, Layout::channels_last), expected(DType::f32, sizes.y);
+  ConvArgs args{.x = x, .weight = weight, .residual = residual, .geometry = shape.geometry, .y = y};
+  run(args);
+  args.y = expected;
+  conv2d_reference(args);
+  expect_close(y, expected, sizes.forward_terms());
+}
+
+TEST(Conv2d, CountsStridedCopiesOnly) {
+  const Shape& shape = kShapes[8];
+  const Sizes sizes(shape);
+  const Box weight = std::move(Box(DType::f32, sizes.weight).randomize(2));
+  const auto copies = [&](Layout x_layout, Layout y_layout) {
+    const Box x = std::move(Box(DType::f32, sizes.x, x_layout).randomize(1));
+    const Box y(DType::f32, sizes.y, y_layout);
+    const int64_t before = strided_copies();
+    run({.x = x, .weight = weight, .geometry = shape.geometry, .y = y});
+    return strided_copies() - before;
+  };
+  EXPECT_EQ(copies(Layout::channels_last, Layout::channels_last), 0);
+  EXPECT_EQ(copies(Layout::channel_slice, Layout::channels_last), 1);
+  EXPECT_EQ(copies(Layout::channel_slice, Layout::channel_slice), 2);
+}
+
+TEST(Conv2d, EmptyBatchIsNoWork) {
+  const Shape shape{0, 4, 7, 7, 6, {3, 3}, {.padding = 1}};
+  const Sizes sizes(shape);
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    const Box x(dtype, sizes.x), y(dtype, sizes.y), weight = std::move(Box(dtype, sizes.weight).randomize(1));
+    const Box dw = std::move(Box(dtype, sizes.weight, Layout::channel_slice).randomize(2));
+    run({.x = x, .weight = weight, .geometry = shape.geometry, .y = y});
+    conv2d_grad_input(y, weight, shape.geometry, x, nullptr);
+    EXPECT_EQ(conv2d_grad_weight_scratch(x, y, shape.geometry, dw), 0u);
+    conv2d_grad_weight(x, y, shape.geometry, dw, nullptr);
+    EXPECT_EQ(dw.values(), std::vector<double>(dw.values().size(), 0.0));
+    EXPECT_TRUE(dw.guards_hold());
+  }
+}
+
+TEST(Conv2d, PackedWeightsServeEveryBatchAndThreadCount) {
+  const int threads = num_threads();
+  for (const DType dtype : {DType::f32, DType::bf16})
+    for (Shape shape : kShapes) {
+      std::vector<std::byte> packed;
+      for (const auto& [batch, count] : {std::pair{1, 1}, {2, 2}, {16, 8}}) {
+        SCOPED_TRACE(testing::Message() << shape << " " << name_of(dtype) << " threads " << count);
+        set_num_threads(count);
+        shape.batch = batch;
+        const Sizes sizes(shape);
+        const Box x = std::move(Box(dtype, sizes.x, Layout::channels_last).randomize(1));
+        const Box weight = std::move(Box(dtype, sizes.weight).randomize(2));
+        const Box y(dtype, sizes.y, Layout::channels_last), expected(dtype, sizes.y);
+        ConvArgs args{.x = x, .weight = weight, .geometry = shape.geometry, .y = y};
+        if (packed.empty()) {
+          packed.resize(conv2d_packed_bytes(args));
+          conv2d_pack(args, packed.data());
+        }
+        const auto before = packed;
+        args.weight.data = nullptr;
+        GuardedScratch scratch(conv2d_packed_scratch(args, packed.data()));
+        conv2d_packed(args, packed.data(), scratch.data());
+        EXPECT_TRUE(scratch.guard_holds());
+        EXPECT_EQ(before, packed) << "a run wrote into the packed weights";
+        args.weight = weight;
+        args.y = expected;
+        conv2d_reference(args);
+        expect_close(y, expected, sizes.forward_terms());
+      }
+    }
+  set_num_threads(threads);
+}
+
+TEST(Conv2d, ForeignPackedDataIsRefused) {
+  const Sizes sizes(kShapes[0]);
+  const Box x(DType::f32, sizes.x), weight(DType::f32, sizes.weight), y(DType::f32, sizes.y);
+  const ConvArgs args{.x = x, .weight = weight, .geometry = kShapes[0].geometry, .y = y};
+  std::vector<std::byte> packed(conv2d_packed_bytes(args), std::byte{7});
+  EXPECT_THROW(conv2d_packed(args, packed.data(), nullptr), Error);
+}
+
+// The shapes of common networks at batch 1 and 8: none may fall to a reference implementation of oneDNN or to ours.
+TEST(Conv2d, UsualShapesRunFastImplementations) {
+  const Shape usual[] = {
+      {1, 3, 224, 224, 64, {7, 7}, {.stride = 2, .padding = 3}},
+      {1, 64, 56, 56, 64, {3, 3}, {.padding = 1}},
+      {1, 64, 56, 56, 256, {1, 1}, {}},
+      {1, 128, 56, 56, 128, {3, 3}, {.stride = 2, .padding = 1}},
+      {1, 256, 56, 56, 512, {1, 1}, {.stride = 2}},
+      {1, 512, 7, 7, 512, {3, 3}, {.padding = 1}},
+      {1, 96, 56, 56, 96, {3, 3}, {.padding = 1, .groups = 96}},
+      {1, 144, 56, 56, 144, {5, 5}, {.stride = 2, .padding = 2, .groups = 144}},
+      {1, 128, 56, 56, 128, {3, 3}, {.padding = 1, .groups = 32}},
+      {1, 64, 28, 28, 64, {3, 3}, {.dilation = 2, .padding = 2}},
+      {1, 1, 28, 28, 32, {3, 3}, {.padding = 1}},
+      {1, 3, 224, 224, 192, {16, 16}, {.stride = 16}},
+      {1, 3, 224, 224, 32, {3, 3}, {.stride = 2, .padding = {0, 0, 1, 1}}},
+  };
+  const auto is_fast = [](const std::string& name) {
+    return name != "plain" && !name.starts_with("ref") && name.find("gemm:ref") == std::string::npos;
+  };
+  for (Shape shape : usual)
+    for (const DType dtype : {DType::f32, DType::bf16})
+      for (const int64_t batch : {1, 8}) {
+        shape.batch = batch;
+        SCOPED_TRACE(testing::Message() << shape << " " << name_of(dtype));
+        const Sizes sizes(shape);
+        const Box weight(dtype, sizes.weight);
+        const Box x(dtype, sizes.x, Layout::channel_slice), y(dtype, sizes.y, Layout::channels_last);
+        const ConvArgs args{.x = x,
+                            .weight = weight,
+                            .residual = y,
+                            .geometry = shape.geometry,
+                            .activation = Activation::silu,
+                            .y = y};
+        EXPECT_PRED1(is_fast, conv2d_implementation(args));
+        EXPECT_PRED1(is_fast, conv2d_grad_input_implementation(y, weight, shape.geometry, x));
+        EXPECT_PRED1(is_fast, conv2d_grad_weight_implementation(x, y, shape.geometry, weight));
+      }
+}
+
+// From a thread that never set OpenMP's own thread count, and from inside a parallel loop.
+TEST(Conv2d, RunsOnAnyThread) {
+  const Shape& shape = kShapes[8];
+  const Sizes sizes(shape);
+  const Box x = std::move(Box(DType::f32, sizes.x, Layout::channels_last).randomize(1));
+  const Box weight = std::move(Box(DType::f32, sizes.weight).randomize(2));
+  const Box expected(DType::f32, sizes.y);
+  conv2d_reference({.x = x, .weight = weight, .geometry = shape.geometry, .y = expected});
+  constexpr int kRuns = 8;
+  std::vector<Box> results;
+  for (int i = 0; i < kRuns; ++i) results.emplace_back(DType::f32, sizes.y, Layout::channels_last);
+  const auto one = [&](int64_t i) { run({.x = x, .weight = weight, .geometry = shape.geometry, .y = results[i]}); };
+  parallel_parts(kRuns / 2, one);
+  std::vector<std::thread> threads;
+  for (int i = kRuns / 2; i < kRuns; ++i) threads.emplace_back(one, i);
+  for (auto& thread : threads) thread.join();
+  for (const Box& result : results) expect_close(result, expected, sizes.forward_terms());
+}
+
+}  // namespace
+}  // namespace ingot::kernels

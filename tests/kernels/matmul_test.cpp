@@ -1,0 +1,203 @@
+#include "kernels/matmul.h"
+
+#include <gtest/gtest.h>
+
+#include "base/parallel.h"
+#include "kernels/reference.h"
+
+namespace ingot::kernels {
+namespace {
+
+using Dims = std::vector<int64_t>;
+
+struct Row {
+  Dims a, b, y;
+};
+
+const Row kRows[] = {
+    {{1, 1}, {1, 1}, {1, 1}},
+    {{2, 3}, {3, 5}, {2, 5}},
+    {{7, 13}, {13, 17}, {7, 17}},
+    {{17, 14}, {14, 1}, {17, 1}},
+    {{1, 130}, {130, 67}, {1, 67}},
+    {{64, 33}, {33, 70}, {64, 70}},
+    {{129, 65}, {65, 9}, {129, 9}},
+    {{3, 7, 13}, {3, 13, 17}, {3, 7, 17}},
+    {{3, 7, 13}, {13, 17}, {3, 7, 17}},
+    {{13, 17}, {3, 17, 14}, {3, 13, 14}},
+    {{2, 1, 7, 13}, {1, 3, 13, 17}, {2, 3, 7, 17}},
+    {{2, 3, 5, 14}, {3, 14, 13}, {2, 3, 5, 13}},
+    {{2, 3, 5, 14}, {1, 1, 14, 13}, {2, 3, 5, 13}},
+    {{5, 0}, {0, 3}, {5, 3}},
+};
+
+std::string text(const Row& row) {
+  std::string text;
+  for (const Dims* dims : {&row.a, &row.b, &row.y}) {
+    for (const int64_t d : *dims) text += std::to_string(d) + " ";
+    text += "| ";
+  }
+  return text;
+}
+
+/// The operand by rows, by columns, with a leading dimension, or with strides that fit no leading dimension.
+enum class Form { rows, columns, leading, strided };
+constexpr Form kForms[] = {Form::rows, Form::columns, Form::leading, Form::strided};
+
+class Operand {
+ public:
+  Operand(DType dtype, Dims dims, Form form) : form_(form), box_(dtype, storage(dims, form), layout(form)) {}
+  Box& box() { return box_; }
+  Array array() const {
+    Array array = box_;
+    const int r = array.rank - 2, c = array.rank - 1;
+    if (form_ == Form::columns) {
+      std::swap(array.shape[r], array.shape[c]);
+      std::swap(array.strides[r], array.strides[c]);
+    }
+    if (form_ == Form::strided) array.rank -= 1;  // drops the last dimension, of size 1 and stride 1
+    return array;
+  }
+
+ private:
+  static Dims storage(Dims dims, Form form) {
+    if (form == Form::columns) std::swap(dims[dims.size() - 1], dims[dims.size() - 2]);
+    if (form == Form::strided) dims.push_back(1);
+    return dims;
+  }
+  static Layout layout(Form form) {
+    return form == Form::leading || form == Form::strided ? Layout::channel_slice : Layout::row_major;
+  }
+  Form form_;
+  Box box_;
+};
+
+void check(const Row& row, DType dtype, Form a_form, Form b_form, Form y_form, bool with_bias) {
+  Operand a(dtype, row.a, a_form), b(dtype, row.b, b_form), y(dtype, row.y, y_form), expected(dtype, row.y, y_form);
+  a.box().randomize(1);
+  b.box().randomize(2);
+  const Box bias = std::move(Box(dtype, {row.y.back()}).randomize(3));
+  const Array bias_array = with_bias ? bias.array() : Array{};
+  GuardedScratch scratch(matmul_scratch(a.array(), b.array(), bias_array, y.array()));
+  matmul(a.array(), b.array(), bias_array, y.array(), scratch.data());
+  EXPECT_TRUE(scratch.guard_holds());
+  constexpr int64_t kLarge = 1000;  // products, above which oneDNN must take it
+  if (dtype != DType::f64 && row.a.back() * expected.array().numel() > kLarge) {
+    EXPECT_NE(matmul_implementation(a.array(), b.array(), bias_array, y.array()), "plain");
+  }
+  matmul_reference(a.array(), b.array(), bias_array, expected.array());
+  expect_close(y.box(), expected.box(), static_cast<double>(row.a.back() + 1));
+}
+
+TEST(Matmul, MatchesThePlainKernel) {
+  for (const Row& row : kRows)
+    for (const DType dtype : {DType::f32, DType::bf16, DType::f64})
+      for (const Form a : kForms)
+        for (const Form b : kForms)
+          for (const Form y : kForms) {
+            const int forms = static_cast<int>(a) + static_cast<int>(b) + static_cast<int>(y);
+            SCOPED_TRACE(testing::Message() << text(row) << name_of(dtype) << " forms " << static_cast<int>(a)
+                                            << static_cast<int>(b) << static_cast<int>(y));
+            check(row, dtype, a, b, y, forms % 2 == 1);
+          }
+}
+
+TEST(Matmul, ReferenceIsTheDefinition) {
+  const Box a = std::move(Box(DType::f64, {2, 2}).assign({1, 2, 3, 4}));
+  const Box b = std::move(Box(DType::f64, {2, 3}).assign({1, 10, 100, 5, 50, 500}));
+  const Box bias = std::move(Box(DType::f64, {3}).assign({.25, .5, .75}));
+  const Box y(DType::f64, {2, 3});
+  matmul_reference(a, b, bias, y);
+  EXPECT_EQ(y.values(), (std::vector<double>{11.25, 110.5, 1100.75, 23.25, 230.5, 2300.75}));
+}
+
+TEST(Matmul, BroadcastsByStrideZero) {
+  Box a(DType::f32, {1, 33, 40}), b(DType::f32, {6, 40, 35}), y(DType::f32, {6, 33, 35}),
+      expected(DType::f32, {6, 33, 35});
+  a.randomize(1);
+  b.randomize(2);
+  Array repeated = a;
+  repeated.shape[0] = 6;
+  repeated.strides[0] = 0;
+  GuardedScratch scratch(matmul_scratch(repeated, b, {}, y));
+  matmul(repeated, b, {}, y, scratch.data());
+  matmul_reference(a, b, {}, expected);
+  expect_close(y, expected, 40);
+}
+
+TEST(Matmul, RepeatedRowsAndColumnsAreCopied) {
+  Box a(DType::f32, {1, 40}), b(DType::f32, {40, 1}), y(DType::f32, {33, 35}), expected(DType::f32, {33, 35});
+  a.randomize(1);
+  b.randomize(2);
+  Array tall = a, wide = b;
+  tall.shape[0] = 33;
+  wide.shape[1] = 35;
+  tall.strides[0] = wide.strides[1] = 0;
+  GuardedScratch scratch(matmul_scratch(tall, wide, {}, y));
+  matmul(tall, wide, {}, y, scratch.data());
+  matmul_reference(tall, wide, {}, expected);
+  expect_close(y, expected, 40);
+}
+
+TEST(Matmul, LinearMultipliesByTheTransposedWeight) {
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f64}) {
+    const Box x = std::move(Box(dtype, {2, 14, 65}).randomize(1)),
+              weight = std::move(Box(dtype, {13, 65}).randomize(2));
+    const Box bias = std::move(Box(dtype, {13}).randomize(3));
+    const Box y(dtype, {2, 14, 13}), expected(dtype, {2, 14, 13});
+    GuardedScratch scratch(linear_scratch(x, weight, bias, y));
+    linear(x, weight, bias, y, scratch.data());
+    Array transposed = weight;
+    std::swap(transposed.shape[0], transposed.shape[1]);
+    std::swap(transposed.strides[0], transposed.strides[1]);
+    matmul_reference(x, transposed, bias, expected);
+    expect_close(y, expected, 66);
+  }
+}
+
+TEST(Matmul, EmptyResultsAreNoWork) {
+  const Box a(DType::f32, {0, 5}), b(DType::f32, {5, 3}), y(DType::f32, {0, 3});
+  EXPECT_EQ(matmul_scratch(a, b, {}, y), 0u);
+  matmul(a, b, {}, y, nullptr);
+  EXPECT_TRUE(y.guards_hold());
+}
+
+TEST(Matmul, F64HasTheSameBitsForAnyThreadCountAndBatch) {
+  const int threads = num_threads();
+  const Box a = std::move(Box(DType::f64, {3, 77, 50}).randomize(1)),
+            b = std::move(Box(DType::f64, {50, 29}).randomize(2));
+  std::vector<std::vector<double>> results;
+  for (const int count : {1, 2, 5}) {
+    set_num_threads(count);
+    const Box y(DType::f64, {3, 77, 29});
+    matmul(a, b, {}, y, nullptr);
+    results.push_back(y.values());
+  }
+  set_num_threads(threads);
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_EQ(results[0], results[2]);
+  Array first = a;
+  first.shape[0] = 1;
+  const Box y(DType::f64, {1, 77, 29});
+  matmul(first, b, {}, y, nullptr);
+  EXPECT_EQ(y.values(), std::vector<double>(results[0].begin(), results[0].begin() + 77 * 29));
+}
+
+TEST(Matmul, UsualShapesRunFastImplementations) {
+  const Row usual[] = {{{64, 3136}, {3136, 128}, {64, 128}},
+                       {{1, 2048}, {2048, 1000}, {1, 1000}},
+                       {{12, 197, 64}, {12, 64, 197}, {12, 197, 197}},
+                       {{512, 512}, {512, 512}, {512, 512}}};
+  const auto is_fast = [](const std::string& name) { return name != "plain" && !name.starts_with("ref"); };
+  for (const Row& row : usual)
+    for (const DType dtype : {DType::f32, DType::bf16})
+      for (const Form b_form : kForms)
+        for (const Form y_form : kForms) {
+          SCOPED_TRACE(text(row));
+          const Operand a(dtype, row.a, Form::rows), b(dtype, row.b, b_form), y(dtype, row.y, y_form);
+          EXPECT_PRED1(is_fast, matmul_implementation(a.array(), b.array(), {}, y.array()));
+        }
+}
+
+}  // namespace
+}  // namespace ingot::kernels
