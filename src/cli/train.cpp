@@ -29,10 +29,10 @@ void stop_at_signals() {
 
 constexpr int kBarWidth = 20;
 
-std::string bar_text(const TrainProgress& p, bool colour) {
+std::string bar_text(const TrainProgress& p) {
   const auto filled = static_cast<int>(kBarWidth * p.batch / p.batches);
-  std::string bar = std::string(static_cast<size_t>(filled), '#') + std::string(size_t(kBarWidth - filled), '.');
-  if (colour) bar = "\x1b[32m" + bar + "\x1b[0m";
+  const std::string bar =
+      std::string(static_cast<size_t>(filled), '#').append(static_cast<size_t>(kBarWidth - filled), '.');
   return fmt::format("epoch {}/{} [{}] loss {:.4f}  accuracy {:5.2f}%  {:.0f} samples/s  {} left", p.epoch, p.epochs,
                      bar, p.loss, 100 * p.accuracy, p.samples_per_s, clock_text(p.seconds_left));
 }
