@@ -47,10 +47,7 @@ std::string epoch_text(const EpochRecord& r, int64_t epochs) {
 
 /// The bar where a person watches, a line an epoch everywhere.
 void show(TrainOptions& options, StatusLine& line, int64_t epochs) {
-  if (is_terminal(stderr))
-    options.on_step = [&line, colour = wants_colour(stderr)](const TrainProgress& p) {
-      line.draw(bar_text(p, colour));
-    };
+  if (is_terminal(stderr)) options.on_step = [&line](const TrainProgress& p) { line.draw(bar_text(p)); };
   options.on_epoch = [&line, epochs](const EpochRecord& record) {
     line.clear();
     log_info("{}", epoch_text(record, epochs));
