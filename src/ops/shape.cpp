@@ -84,7 +84,11 @@ void eval_reshape(const EvalArgs& a) {
   if (!direct) kernels::copy(reshaped(dense, {a.out[0].shape.data(), static_cast<size_t>(a.out[0].rank)}), a.out[0]);
 }
 
-Tensors vjp_reshape(const VjpArgs& a) { return {reshape(a.grad[0], a.in_specs[0].shape)}; }
+// Back in the input's layout: a row-major gradient would slow all that came before a flatten.
+Tensors vjp_reshape(const VjpArgs& a) {
+  const Tensor dx = reshape(a.grad[0], a.in_specs[0].shape);
+  return {a.in_specs[0].layout == Layout::channels_last ? contiguous(dx) : dx};
+}
 
 Results infer_permute(const InferArgs& a) {
   Spec out = a.in[0];

@@ -92,7 +92,7 @@ TEST_F(TrainerTest, WarmUpAndCosineMoveTheRateWithEveryStep) {
 
 TEST_F(TrainerTest, ARunFolderOpensWithItsBestWeights) {
   const TrainResult result = train(config(), options("run"));
-  Run run = open_run(root / "run");
+  const ingot::Run run = open_run(root / "run");
   EXPECT_FALSE(run.model->is_training());
   EXPECT_EQ(run.task.input, (Shape{1, 8, 8}));
   EXPECT_THAT(run.task.class_names, testing::ElementsAre("top", "stripes", "bottom"));
