@@ -30,7 +30,7 @@ class Lowering {
  public:
   Lowering(const Graph& graph, const CompileOptions& options) : graph_(graph), options_(options) {}
 
-  Draft run() {
+  EngineData run() {
     add_sizes();
     for (const Value* value : graph_.inputs()) {
       const TensorId id = add_tensor(*value, Home::input);
@@ -113,13 +113,13 @@ class Lowering {
 
   const Graph& graph_;
   const CompileOptions& options_;
-  Draft draft_;
+  EngineData draft_;
   std::unordered_map<const Value*, TensorId> ids_;
   std::set<std::string> names_;
 };
 
 }  // namespace
 
-Draft lower(const Graph& graph, const CompileOptions& options) { return Lowering(graph, options).run(); }
+EngineData lower(const Graph& graph, const CompileOptions& options) { return Lowering(graph, options).run(); }
 
 }  // namespace ingot

@@ -8,18 +8,13 @@
 
 namespace ingot {
 
-/// A plan that is being made, with its weights.
-struct Draft {
-  Plan plan;
-  std::vector<WeightData> weights;
-};
+/// The graph's nodes as steps, all evaluated by their op's eval, all weights dense; not validated yet.
+EngineData lower(const Graph& graph, const CompileOptions& options);
 
-/// The graph's nodes as steps, all evaluated by their op's eval, all weights dense.
-Draft lower(const Graph& graph, const CompileOptions& options);
 /// Decides which operands of concats are made where the result lies.
 void elide_concats(Plan& plan, std::vector<ConcatPart>& report);
 
 /// Chooses each step's tactic by the table of tactics, packs weights for it.
-void choose_tactics(Draft& draft, const CompileOptions& options, std::vector<TacticChoice>& report);
+void choose_tactics(EngineData& draft, const CompileOptions& options, std::vector<TacticChoice>& report);
 
 }  // namespace ingot

@@ -107,12 +107,12 @@ std::vector<TacticTime> time_candidates(const BoundStep& bound, const std::vecto
 
 class TacticChooser {
  public:
-  TacticChooser(Draft& draft, const CompileOptions& options, std::vector<TacticChoice>& report)
+  TacticChooser(EngineData& draft, const CompileOptions& options, std::vector<TacticChoice>& report)
       : draft_(draft), options_(options), report_(report), cache_(options.timing_cache) {}
 
   void run() {
-    const EngineData engine{draft_.plan, draft_.weights, {}};
-    Binding binding(engine, draft_.plan.examples(), 0);
+    const EngineData before = draft_;  // which steps keep pointing to while the draft changes
+    Binding binding(before, before.plan.examples(), 0);
     const Workbench workbench(binding, draft_.plan);
     for (const auto& [name, tactic] : options_.forced_tactics) check_forced(name);
     for (size_t i = 0; i < binding.steps.size(); ++i)
@@ -196,7 +196,7 @@ class TacticChooser {
     operand = it->second;
   }
 
-  Draft& draft_;
+  EngineData& draft_;
   const CompileOptions& options_;
   std::vector<TacticChoice>& report_;
   TimingCache cache_;
@@ -205,7 +205,7 @@ class TacticChooser {
 
 }  // namespace
 
-void choose_tactics(Draft& draft, const CompileOptions& options, std::vector<TacticChoice>& report) {
+void choose_tactics(EngineData& draft, const CompileOptions& options, std::vector<TacticChoice>& report) {
   TacticChooser(draft, options, report).run();
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/packing.h"
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/isa.h"
 #include "base/parallel.h"
 #include "runtime/binding.h"
@@ -104,6 +105,58 @@ void repack_for_this_machine(EngineData& engine) {
     const BoundStep& bound = binding.steps[i];
     if (bound.runs && bound.tactic != nullptr && bound.tactic->packed >= 0)
       repack(engine, i, *bound.tactic, bound.args());
+  }
+  drop_unused(engine);
+  number_weights(engine);
+}
+
+void drop_unused(EngineData& engine) {
+  Plan& plan = engine.plan;
+  std::vector<bool> used(plan.tensors.size());
+  const auto use = [&](TensorId id) {
+    if (id != kAbsent) used[static_cast<size_t>(id)] = true;
+  };
+  for (const TensorId id : plan.inputs) use(id);
+  for (const PlanOutput& o : plan.outputs) use(o.tensor);
+  for (const PlanStep& step : plan.steps)
+    for (const auto* ids : {&step.operands, &step.results})
+      for (const TensorId id : *ids) use(id);
+
+  std::vector<TensorId> renamed(plan.tensors.size(), kAbsent);
+  std::vector<PlanTensor> tensors;
+  std::vector<PlanWeight> weights;
+  std::vector<WeightData> data;
+  for (size_t i = 0; i < plan.tensors.size(); ++i) {
+    if (!used[i]) continue;
+    renamed[i] = static_cast<TensorId>(tensors.size());
+    PlanTensor& t = tensors.emplace_back(std::move(plan.tensors[i]));
+    if (t.weight < 0) continue;
+    const auto weight = static_cast<size_t>(t.weight);
+    t.weight = static_cast<int32_t>(weights.size());
+    weights.push_back(std::move(plan.weights[weight]));
+    data.push_back(std::move(engine.weights[weight]));
+  }
+  const auto rename = [&](TensorId& id) {
+    if (id != kAbsent) id = renamed[static_cast<size_t>(id)];
+  };
+  for (TensorId& id : plan.inputs) rename(id);
+  for (PlanOutput& o : plan.outputs) rename(o.tensor);
+  for (PlanStep& step : plan.steps)
+    for (auto* ids : {&step.operands, &step.results})
+      for (TensorId& id : *ids) rename(id);
+  plan.tensors = std::move(tensors);
+  plan.weights = std::move(weights);
+  engine.weights = std::move(data);
+}
+
+void number_weights(EngineData& engine) {
+  uint64_t offset = 0;
+  for (size_t i = 0; i < engine.plan.weights.size(); ++i) {
+    PlanWeight& w = engine.plan.weights[i];
+    w.offset = offset;
+    w.bytes = engine.weights[i].bytes;
+    w.hash = hash_bytes(engine.weights[i].data, w.bytes);
+    offset += (w.bytes + kWeightAlignment - 1) / kWeightAlignment * kWeightAlignment;
   }
 }
 

@@ -15,4 +15,10 @@ void check_packed_weights(const EngineData& engine);
 /// and goes back to eval where a tactic does not run at all.
 void repack_for_this_machine(EngineData& engine);
 
+/// Drops tensors that no step reads or makes, and their weights: dense ones above all of which only a packed form is
+/// read.
+void drop_unused(EngineData& engine);
+/// Gives each weight its place in a file and its hash.
+void number_weights(EngineData& engine);
+
 }  // namespace ingot

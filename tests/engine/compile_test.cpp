@@ -1,0 +1,145 @@
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "networks.h"
+
+namespace ingot::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::ThrowsMessage;
+
+Graph small_graph() {
+  return traced(
+      [](const Tensors& in) {
+        const Tensor h = relu(conv2d(in[0], random({8, 3, 3, 3}, 1), random({8}, 2), {.padding = 1}));
+        return Tensors{conv2d(h, random({4, 8, 1, 1}, 3))};
+      },
+      {{4, 3, 12, 12}});
+}
+
+std::filesystem::path temporary(const std::string& name) {
+  return std::filesystem::path(::testing::TempDir()) / ("ingot_" + name);
+}
+
+TEST(Compile, TimesTacticsAndKeepsTheFastest) {
+  const Graph graph = small_graph();
+  BuildReport report;
+  const Engine engine = compile(graph, {}, &report);
+  expect_runs_as(engine, graph, {1, 4, 8});
+  ASSERT_EQ(report.tactics.size(), 2U);
+  for (const TacticChoice& choice : report.tactics) {
+    ASSERT_EQ(choice.times.size(), 2U);
+    double chosen = 0, least = 1e9;
+    for (const TacticTime& t : choice.times) {
+      EXPECT_GT(t.seconds, 0);
+      least = std::min(least, t.seconds);
+      if (t.tactic == choice.chosen) chosen = t.seconds;
+    }
+    EXPECT_EQ(chosen, least);
+  }
+}
+
+TEST(Compile, ATimingCacheIsWrittenOnceAndReadAfter) {
+  const auto path = temporary("timing.json");
+  std::filesystem::remove(path);
+  BuildReport first, second;
+  const Graph graph = small_graph();
+  compile(graph, {.timing_cache = path}, &first);
+  const auto written = std::filesystem::last_write_time(path);
+  compile(graph, {.timing_cache = path}, &second);
+  EXPECT_EQ(std::filesystem::last_write_time(path), written);
+  for (size_t i = 0; i < first.tactics.size(); ++i) {
+    EXPECT_FALSE(first.tactics[i].from_cache);
+    EXPECT_TRUE(second.tactics[i].from_cache);
+    EXPECT_EQ(first.tactics[i].chosen, second.tactics[i].chosen);
+  }
+  for (const char* text : {"{", "[1]", R"({"ingot_timing_cache": 99, "calls": {}})",
+                           R"({"ingot_timing_cache": 1, "calls": {"a": {"b": "c"}}})"}) {
+    std::ofstream(path) << text;
+    EXPECT_THAT([&] { compile(graph, {.timing_cache = path}); },
+                ThrowsMessage<Error>(AllOf(HasSubstr(path.string()), HasSubstr("not a timing cache"))));
+  }
+}
+
+TEST(Compile, TacticsCanBeForced) {
+  const Graph graph = small_graph();
+  BuildReport report;
+  compile(graph, {.time_tactics = false}, &report);
+  const std::string step = report.tactics[0].step;
+  EXPECT_EQ(report.tactics[0].chosen, "onednn_packed");
+  const Engine engine = compile(graph, {.forced_tactics = {{step, "eval"}}}, &report);
+  EXPECT_EQ(report.tactics[0].chosen, "eval");
+  expect_runs_as(engine, graph, {2});
+  EXPECT_THAT([&] { compile(graph, {.forced_tactics = {{step, "magic"}}}); },
+              ThrowsMessage<Error>(HasSubstr("no tactic 'magic'")));
+  EXPECT_THAT([&] { compile(graph, {.forced_tactics = {{"nobody", "eval"}}}); },
+              ThrowsMessage<Error>(HasSubstr("no such step")));
+}
+
+TEST(Compile, OneWeightOfTwoConvolutionsIsPackedOnce) {
+  const Tensor w = random({4, 4, 3, 3}, 1);
+  const Graph graph = traced(
+      [&](const Tensors& in) { return Tensors{conv2d(relu(conv2d(in[0], w, {}, {.padding = 1})), w, {}, {.padding = 1}), sum(w)}; },
+      {{4, 4, 6, 6}});
+  const Engine engine = compile(graph, {.disabled_passes = {"fold_constants"}, .time_tactics = false});
+  expect_runs_as(engine, graph, {1, 3});
+  EXPECT_LT(engine.memory().weights, 4U * 4 * 9 * 4 + 16U * 16 * 9 * 4 + 64 + 1);
+}
+
+TEST(Compile, RangesCanBeNarrowed) {
+  const Graph graph = small_graph();
+  const Engine engine = compile(graph, {.max_batch = 2, .time_tactics = false});
+  EXPECT_THAT([&] { engine.run(random_inputs(graph, 3, 1)); }, ThrowsMessage<Error>(HasSubstr("outside 1..2")));
+  expect_runs_as(engine, graph, {1, 2});
+  expect_runs_as(compile(graph, {.sizes = {{"n", {.example = 3, .min = 2, .max = 5}}}, .time_tactics = false}), graph,
+                 {2, 5});
+  EXPECT_THAT([&] { compile(graph, {.sizes = {{"n", {.example = 3, .min = 0, .max = 50}}}}); },
+              ThrowsMessage<Error>(HasSubstr("exceeds the graph's 1..8")));
+  EXPECT_THAT([&] { compile(graph, {.sizes = {{"m", {}}}}); }, ThrowsMessage<Error>(HasSubstr("no free size 'm'")));
+}
+
+TEST(Compile, PassesCanBeSwitchedOff) {
+  const Graph graph = small_graph();
+  const Engine engine = compile(graph, {.disabled_passes = {"fuse_conv_activation"}, .time_tactics = false});
+  EXPECT_THAT(engine.text(), HasSubstr("relu("));
+  EXPECT_THAT(compile(graph, {.time_tactics = false}).text(), Not(HasSubstr("relu(")));
+  expect_runs_as(engine, graph, {3});
+  EXPECT_THAT([&] { compile(graph, {.disabled_passes = {"fuse_everything"}}); },
+              ThrowsMessage<Error>(HasSubstr("no pass 'fuse_everything'")));
+}
+
+TEST(Compile, ReportsAsJson) {
+  BuildReport report;
+  compile(traced([](const Tensors& in) { return Tensors{concat({relu(in[0]), in[0]}, 1)}; }, {{4, 3, 2, 2}}), {}, &report);
+  const std::string json = to_json(report);
+  for (const char* key : {"\"passes\"", "\"tactics\"", "\"concat_parts\"", "\"peak\"", "is an input of the graph"})
+    EXPECT_THAT(json, HasSubstr(key));
+}
+
+TEST(Compile, SeveralFreeSizes) {
+  const Dim n = Dim::symbol("n", 4), h = Dim::symbol("h", 8), w = Dim::symbol("w", 8);
+  const auto fn = [](const Tensors& in) {
+    const Tensor x = relu(conv2d(in[0], random({6, 3, 3, 3}, 1), {}, {.stride = 2, .padding = 1}));
+    return Tensors{adaptive_avg_pool2d(concat({x, tanh(x)}, 1), 1), x + sigmoid(in[1])};
+  };
+  const Graph graph = trace(fn, {{"image", DType::f32, {n, 3, h, w}}, {"gate", DType::f32, {n, 6, 1, 1}}}, {},
+                            {.ranges = {{"n", {4, 1, 8}}, {"h", {8, 1, 64}}, {"w", {8, 1, 64}}}})
+                          .graph;
+  const Engine engine = compile(graph, {.time_tactics = false});
+  Context context(engine, {.guard = true});
+  for (const auto& [batch, height, width] : {std::tuple{1, 8, 8}, {4, 5, 9}, {3, 1, 1}, {8, 33, 17}, {4, 5, 9}}) {
+    const Tensors in{random({batch, 3, height, width}, 1), random({batch, 6, 1, 1}, 2)};
+    const Tensors want = interpret(graph, in), got = context.run(in);
+    for (size_t i = 0; i < want.size(); ++i) expect_close(got[i], want[i], 1e-5, std::to_string(height));
+  }
+  EXPECT_THAT([&] { context.run({random({2, 3, 8, 8}, 1), random({3, 6, 1, 1}, 2)}); },
+              ThrowsMessage<Error>(HasSubstr("'gate'")));
+}
+
+}  // namespace
+}  // namespace ingot::testing
