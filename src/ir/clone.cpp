@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "ir/node.h"
+#include "ops/attrs.h"
 
 namespace ingot {
 namespace {
@@ -32,7 +33,17 @@ class Copy {
   }
 
  private:
+  /// Where a size becomes a number, the op that made a scalar of it becomes that scalar, as tracing at that size has it.
+  bool copy_as_literal(const Node& node) {
+    if (!node.is("size") || node.as<SizeAttrs>().value.is_number()) return false;
+    const Dim value = ingot::substitute(node.as<SizeAttrs>().value, values_);
+    if (!value.is_number()) return false;
+    made_[&node.result()] = &to_.add_constant(scalar(static_cast<double>(value.value()), node.result().spec.dtype));
+    return true;
+  }
+
   void copy(const Node& node) {
+    if (copy_as_literal(node)) return;
     NewNode fresh{.op = *node.op, .attrs = ingot::substitute(node.attrs, values_), .path = node.path};
     for (const Value* value : node.inputs) fresh.inputs.push_back(value != nullptr ? made_.at(value) : nullptr);
     for (const Value* value : node.outputs) fresh.names.push_back(value->name);

@@ -15,9 +15,10 @@ class Scanner {
  public:
   explicit Scanner(std::string_view text) : text_(text) {}
 
+  /// About what was read last.
   template <class... Args>
   [[noreturn]] void refuse(fmt::format_string<Args...> text, Args&&... args) const {
-    fail("line {}: {}", line_, fmt::format(text, std::forward<Args>(args)...));
+    fail("line {}: {}", read_line_, fmt::format(text, std::forward<Args>(args)...));
   }
   /// What `work` throws gets the line in front.
   template <class Work>
@@ -41,26 +42,29 @@ class Scanner {
     skip_space();
     if (!text_.substr(at_).starts_with(token)) return false;
     at_ += token.size();
+    read_line_ = line_;
     return true;
   }
   void expect(std::string_view token) {
-    if (!take(token)) refuse("'{}' is expected where '{}' stands", token, ahead());
+    if (!take(token)) refuse_ahead(fmt::format("'{}'", token));
   }
   /// The longest run of characters that `belongs` accepts; refuses an empty one.
   std::string_view run(std::string_view what, bool (*belongs)(char)) {
     const auto found = run_or_nothing(belongs);
-    if (found.empty()) refuse("{} is expected where '{}' stands", what, ahead());
+    if (found.empty()) refuse_ahead(what);
     return found;
   }
   std::string_view run_or_nothing(bool (*belongs)(char)) {
     skip_space();
     const size_t begin = at_;
     while (at_ < text_.size() && belongs(text_[at_])) ++at_;
+    if (at_ > begin) read_line_ = line_;
     return text_.substr(begin, at_ - begin);
   }
   /// Up to the first of `stops` outside quotes, which is not taken.
   std::string_view until(std::string_view stops) {
     skip_space();
+    read_line_ = line_;
     const size_t begin = at_;
     for (bool quoted = false; at_ < text_.size(); step()) {
       const char c = text_[at_];
@@ -92,6 +96,9 @@ class Scanner {
 
  private:
   void step() { line_ += text_[at_++] == '\n'; }
+  [[noreturn]] void refuse_ahead(std::string_view wanted) const {
+    fail("line {}: {} is expected where '{}' stands", line_, wanted, ahead());
+  }
   std::string_view ahead() const {
     constexpr size_t kShown = 20;
     const auto rest = text_.substr(at_, kShown);
@@ -100,7 +107,7 @@ class Scanner {
 
   std::string_view text_;
   size_t at_ = 0;
-  int line_ = 1;
+  int line_ = 1, read_line_ = 1;  // here, and where the last token ended
 };
 
 }  // namespace ingot
