@@ -83,19 +83,34 @@ ImagePass::Window ImagePass::window_for(RandomKey key) const {
   return window;
 }
 
-void ImagePass::row(const uint8_t* source, int64_t channel_stride, int64_t column_stride, const Window& window,
-                    float* out) const {
+namespace {
+
+/// to[w * channels] = table[from[w * step]] for one channel of a row; the common steps are compiled for themselves.
+template <int64_t step, int64_t channels>
+void look_up(const float* table, const uint8_t* from, float* to, int64_t count) {
+  for (int64_t w = 0; w < count; ++w) to[w * channels] = table[from[w * step]];
+}
+void look_up(const float* table, const uint8_t* from, int64_t step, float* to, int64_t channels, int64_t count) {
+  if (channels == 1 && step == 1) return look_up<1, 1>(table, from, to, count);
+  if (channels == 1 && step == -1) return look_up<-1, 1>(table, from, to, count);
+  if (channels == 3 && step == 3) return look_up<3, 3>(table, from, to, count);
+  if (channels == 3 && step == -3) return look_up<-3, 3>(table, from, to, count);
+  for (int64_t w = 0; w < count; ++w) to[w * channels] = table[from[w * step]];
+}
+
+}  // namespace
+
+void ImagePass::row(const uint8_t* source, int64_t channel_stride, int64_t column_stride, const Window& window, float* out) const {
   const int64_t step = window.flipped ? -1 : 1;
   // Columns of the result that lie inside the image are [begin, end).
   const int64_t before = window.flipped ? window.left - (width_ - 1) : -window.left;
-  const int64_t begin = std::clamp<int64_t>(before, 0, out_width_),
-                end = std::clamp<int64_t>(before + width_, begin, out_width_);
+  const int64_t begin = std::clamp<int64_t>(before, 0, out_width_), end = std::clamp<int64_t>(before + width_, begin, out_width_);
   for (int64_t c = 0; c < channels_; ++c) {
     const float* table = table_.data() + c * kLevels;
-    const uint8_t* from = source + c * channel_stride;
+    const uint8_t* from = source + c * channel_stride + (window.left + begin * step) * column_stride;
     float* to = out + c;
     for (int64_t w = 0; w < begin; ++w) to[w * channels_] = table[fill_];
-    for (int64_t w = begin; w < end; ++w) to[w * channels_] = table[from[(window.left + w * step) * column_stride]];
+    if (begin < end) look_up(table, from, step * column_stride, to + begin * channels_, channels_, end - begin);
     for (int64_t w = end; w < out_width_; ++w) to[w * channels_] = table[fill_];
   }
 }
