@@ -1,0 +1,235 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ingot/dataset.h"
+#include "ingot/models.h"
+#include "ingot/optim.h"
+
+// Training a classifier from a configuration file, evaluating it, and the folder that a run leaves.
+namespace ingot {
+
+// ---- Configuration: one struct a section of the file, with the file's keys
+
+struct ModelConfig {
+  std::string type = "small_cnn";  // model_names()
+  ModelOptions options;            // num_classes, in_channels and image_size follow from the data
+};
+
+/// Transforms of training images (transforms.h): RandomCrop to the images' own size, RandomHorizontalFlip.
+struct RandomCropConfig {
+  int64_t padding = 0;
+};
+struct RandomHorizontalFlipConfig {
+  double p = 0.5;
+};
+using AugmentConfig = std::variant<RandomCropConfig, RandomHorizontalFlipConfig>;
+
+struct DataConfig {
+  std::string type = "fashion_mnist";    // fashion_mnist, mnist, or idx: any images under MNIST's file names
+  std::filesystem::path root;            // folder of the files; empty: where Debian's package puts them
+  std::vector<std::string> class_names;  // idx only; empty: "0", "1", ...
+  int64_t validation = 5000;             // the last training images are held out to choose the best checkpoint
+  int64_t batch_size = 128;
+  int64_t num_workers = 0;
+  bool drop_last = false;
+  std::vector<AugmentConfig> augment;  // of training images, in this order
+};
+
+/// Losses (losses.h).
+struct CrossEntropyConfig {
+  double label_smoothing = 0;
+};
+struct MultiMarginConfig {
+  int64_t p = 1;
+  double margin = 1;
+};
+using LossConfig = std::variant<CrossEntropyConfig, MultiMarginConfig>;
+
+using OptimizerConfig = std::variant<SGDOptions, AdamOptions, AdamWOptions, AdagradOptions>;
+
+/// Schedules (schedulers.h). Lengths are in epochs and may be fractions; rates move with every step. Where several are
+/// given they follow one another, each for as long as its total_iters, T_max or `epochs` say, and the last one to the
+/// end of training.
+struct LinearLRConfig {
+  double start_factor = 1.0 / 3, end_factor = 1, total_iters = 5;
+};
+struct ConstantLRConfig {
+  double factor = 1.0 / 3, total_iters = 5;
+};
+struct CosineAnnealingLRConfig {
+  std::optional<double> T_max;  // none: what is left of training
+  double eta_min = 0;
+};
+struct StepLRConfig {
+  double step_size = 1, gamma = 0.1;
+  std::optional<double> epochs;
+};
+struct ExponentialLRConfig {
+  double gamma = 0.9;  // an epoch
+  std::optional<double> epochs;
+};
+using SchedulerConfig =
+    std::variant<LinearLRConfig, ConstantLRConfig, CosineAnnealingLRConfig, StepLRConfig, ExponentialLRConfig>;
+
+struct TrainConfig {
+  ModelConfig model;
+  DataConfig data;
+  LossConfig loss;
+  OptimizerConfig optimizer = SGDOptions{.lr = 0.1};  // a config must name one
+  std::vector<SchedulerConfig> scheduler;
+  int64_t epochs = 10;
+  uint64_t seed = 0;
+  std::optional<double> clip_grad_norm;  // the largest norm of all gradients together
+  int64_t log_interval = 50;             // steps between two losses in the log
+};
+
+/// Reads a YAML file, with `_base_`, and applies `set`, each "a.b=c". Throws Error with file and line for what is
+/// not known (naming the nearest), of the wrong type or out of range.
+TrainConfig load_train_config(const std::filesystem::path& file, const std::vector<std::string>& set = {});
+/// All keys with their values, as load_train_config reads them back.
+std::string to_yaml(const TrainConfig& config);
+
+// ---- Data
+
+/// What a classifier's input and output mean.
+struct Task {
+  Shape input;                    // [C,H,W]
+  std::vector<double> mean, std;  // by channel: x = (image / 255 - mean) / std
+  std::vector<std::string> class_names;
+
+  int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
+};
+
+/// Images u8 [C,H,W] and labels i64.
+struct TrainingData {
+  Task task;
+  DatasetHandle train, validation, test;
+  std::string hash;  // of all training and validation images and labels
+};
+/// Throws Error where a file is missing, damaged or does not fit the others.
+TrainingData load_data(const DataConfig& config);
+/// The test images alone.
+DatasetHandle load_test_data(const DataConfig& config);
+/// The images as the network wants them: f32, normalised.
+DatasetHandle normalised(DatasetHandle images, const Task& task);
+
+// ---- Evaluation
+
+struct EvalResult {
+  double accuracy = 0, loss = 0;  // share of right answers, mean cross-entropy
+  std::vector<std::string> class_names;
+  std::vector<double> per_class;                // accuracy of each class's samples; 0 for a class without samples
+  std::vector<std::vector<int64_t>> confusion;  // [class][predicted]
+  int64_t samples = 0;
+  double samples_per_s = 0;
+};
+/// {"accuracy", "loss", "per_class": {name: accuracy}, "confusion", "class_names", "samples", "samples_per_s"}
+std::string to_json(const EvalResult& result);
+
+/// Scores of a normalised batch [N,C,H,W] -> [N,classes].
+using Classifier = std::function<Tensor(const Tensor& batch)>;
+/// `images` are u8, as TrainingData has them.
+EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, const Task& task,
+                    int64_t batch_size = 500);
+/// The same with a module, in eval mode during the call and without gradients.
+EvalResult evaluate(Module& model, const DatasetHandle& images, const Task& task, int64_t batch_size = 500);
+
+// ---- Training
+
+struct EpochRecord {
+  int64_t epoch = 0;  // from 1
+  int64_t step = 0;   // optimiser steps since the run began
+  double lr = 0;      // of the last step
+  double train_loss = 0, train_accuracy = 0, val_loss = 0, val_accuracy = 0;
+  double seconds = 0;        // validation included
+  double samples_per_s = 0;  // of training
+  bool best = false;         // so far
+};
+struct StepRecord {
+  int64_t epoch = 0, step = 0;
+  double lr = 0, loss = 0;
+};
+
+/// Where training stands, for those who show it.
+struct TrainProgress {
+  int64_t epoch = 0, epochs = 0;  // epoch from 1
+  int64_t batch = 0, batches = 0;
+  double loss = 0, accuracy = 0;  // means of this epoch
+  double samples_per_s = 0, seconds_left = 0;
+};
+
+struct TrainOptions {
+  std::filesystem::path out;  // the run folder
+  bool resume = false;        // go on from last.safetensors
+  bool overwrite = false;     // throw an earlier run in `out` away
+  /// Asked after every step: true saves last.safetensors and ends the run as interrupted.
+  std::function<bool(int64_t step)> stop;
+  std::function<void(const TrainProgress&)> on_step;
+  std::function<void(const EpochRecord&)> on_epoch;
+};
+
+struct TrainResult {
+  bool interrupted = false;
+  int64_t epochs = 0, steps = 0;  // done, earlier parts of a resumed run included
+  double best_accuracy = 0;       // on the validation images
+  int64_t best_epoch = 0;
+  double seconds = 0;  // of this part
+};
+std::string to_json(const TrainResult& result);
+
+/// A training run. A run folder holds config.yaml, log.jsonl, log.csv, and two checkpoints, last.safetensors (the end
+/// of the latest epoch, or where it was interrupted) and best.safetensors (the best validation accuracy, the earlier of
+/// equals). All files are replaced as a whole: a run that is killed at any moment resumes with the same bits as one
+/// that was not.
+class Trainer {
+ public:
+  /// Loads the data, builds the model and looks at the folder, but writes nothing. Throws Error where the folder holds
+  /// a run and neither resume nor overwrite is set, where there is none to resume, and where a run would be resumed
+  /// with another config or other data.
+  Trainer(const TrainConfig& config, const TrainOptions& options);
+  ~Trainer();
+  Trainer(Trainer&&) noexcept;
+
+  /// Throws Error where the loss is no longer finite, naming the step and the first layer, and where the folder cannot
+  /// be written: the checkpoints of before stay.
+  TrainResult run();
+
+  Module& model();
+  const Task& task() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+TrainResult train(const TrainConfig& config, const TrainOptions& options);
+
+// ---- Run folders
+
+/// A trained network with what is needed to use it.
+struct Run {
+  std::filesystem::path folder;
+  TrainConfig config;
+  Task task;
+  std::unique_ptr<Module> model;  // in eval mode
+};
+/// Reads config.yaml and "best" or "last".safetensors; needs no data set. Throws Error where a file is missing or
+/// damaged.
+Run open_run(const std::filesystem::path& folder, const std::string& which = "best");
+/// Whether the folder holds a run.
+bool is_run(const std::filesystem::path& folder);
+
+struct TrainLog {
+  std::vector<StepRecord> steps;
+  std::vector<EpochRecord> epochs;
+};
+TrainLog read_log(const std::filesystem::path& folder);
+
+}  // namespace ingot

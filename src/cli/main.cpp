@@ -1,0 +1,69 @@
+#include <cstdio>
+#include <exception>
+#include <vector>
+
+#include "cli/output.h"
+#include "cli/verb.h"
+#include "ingot/threads.h"
+
+namespace ingot::cli {
+namespace {
+
+const std::vector<const Verb*> kVerbs = {};
+
+int refuse(const char* text, const CLI::App& app) {
+  std::fprintf(stderr, "ingot: %s\nSee `%s --help`.\n", text, app.get_name().c_str());
+  return kRefused;
+}
+
+/// The command that was named, so that its own help is shown and pointed at.
+const CLI::App& chosen(const CLI::App& app) {
+  const auto verbs = app.get_subcommands();
+  return verbs.empty() ? app : *verbs.front();
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Ingot trains vision networks and compiles them into fused CPU engines.", "ingot");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "ingot " INGOT_VERSION);
+  Work work;
+  for (const Verb* verb : kVerbs) {
+    CLI::App* const sub = app.add_subcommand(verb->name, verb->help);
+    sub->footer(std::string("Example:\n") + verb->example);
+    sub->callback([&work, bound = verb->declare(*sub)] { work = bound; });
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {  // --help, --version
+    app.exit(help);
+    return kDone;
+  } catch (const CLI::ParseError& error) {
+    return refuse(error.what(), chosen(app));
+  }
+  return work();
+}
+
+}  // namespace
+
+void add_json_option(CLI::App& app, bool& json) { app.add_flag("--json", json, "Print one JSON object"); }
+
+void add_threads_option(CLI::App& app) {
+  app.add_option_function<int>(
+         "--threads", [](int threads) { set_num_threads(threads); }, "Threads to compute on; all CPUs unless given")
+      ->check(CLI::PositiveNumber);
+}
+
+}  // namespace ingot::cli
+
+int main(int argc, char** argv) {
+  using namespace ingot;
+  try {
+    return cli::run(argc, argv);
+  } catch (const cli::Refusal& error) {
+    std::fprintf(stderr, "ingot: %s\n", error.what());
+    return cli::kRefused;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "ingot: %s\n", error.what());
+    return cli::kFailed;
+  }
+}
