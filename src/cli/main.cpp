@@ -4,12 +4,14 @@
 
 #include "cli/output.h"
 #include "cli/verb.h"
+#include "cli/verbs.h"
 #include "ingot/threads.h"
 
 namespace ingot::cli {
 namespace {
 
-const std::vector<const Verb*> kVerbs = {};
+const std::vector<const Verb*> kVerbs = {&kBuild,   &kCompare, &kBench,   &kPredict,
+                                         &kReport,  &kInspect, &kSummary, &kDoctor};
 
 int refuse(const char* text, const CLI::App& app) {
   std::fprintf(stderr, "ingot: %s\nSee `%s --help`.\n", text, app.get_name().c_str());

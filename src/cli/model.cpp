@@ -173,10 +173,6 @@ Tensor preprocess(const Tensor& images, const Preprocessing& p) {
   return x;
 }
 
-Tensor random_images(const Model& model, int64_t count, uint64_t seed) {
-  return normal({count, model.image[0], model.image[1], model.image[2]}, 0, 1, random_key(seed, "random images"));
-}
-
 std::filesystem::path report_path(const std::filesystem::path& engine) {
   return std::filesystem::path(engine).replace_extension(".report.json");
 }

@@ -61,13 +61,10 @@ void check_passes(const std::vector<std::string>& names);
 /// A batch of images as a model with this preprocessing wants it: (x * scale - mean) / std by channel, f32.
 Tensor preprocess(const Tensor& images, const Preprocessing& preprocessing);
 
-/// Normal numbers, the same for the same count and seed.
-Tensor random_images(const Model& model, int64_t count, uint64_t seed);
-
 /// "engine.report.json" of "engine.ingot".
 std::filesystem::path report_path(const std::filesystem::path& engine);
 
-/// The largest batch that the engine takes, and "conv2d" lines aside what it is.
+/// The largest batch that the engine takes.
 int64_t max_batch_of(const Engine& engine);
 
 }  // namespace ingot::cli
