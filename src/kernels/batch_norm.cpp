@@ -1,5 +1,7 @@
 #include "kernels/batch_norm.h"
 
+#include <algorithm>
+#include <functional>
 #include <vector>
 
 #include "kernels/batch_norm_kernels.h"
@@ -55,8 +57,9 @@ std::vector<double> two_sums(const StridedLoops<N>& places, int64_t channels, co
       for (int64_t r = 0; r < block.rows; ++r) add(block, r, first, first + channels);
     });
   });
-  for (int64_t i = 2 * channels; i < segments * 2 * channels; ++i)
-    partial[static_cast<size_t>(i % (2 * channels))] += partial[static_cast<size_t>(i)];
+  for (int64_t s = 1; s < segments; ++s)
+    std::transform(partial.begin(), partial.begin() + 2 * channels, partial.begin() + s * 2 * channels, partial.begin(),
+                   std::plus<>());
   partial.resize(static_cast<size_t>(2 * channels));
   return partial;
 }

@@ -12,14 +12,15 @@ namespace ingot::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 
-// Sums go down the rows of a tile two vectors of channels at a time: the accumulators stay in registers and the tile in
-// the L1 cache.
+// Sums go down the rows of a tile a few vectors of channels at a time, their accumulators in registers. A cache line or
+// more of each row is used up at once.
 constexpr int64_t kTileRows = 32;
+constexpr int kWide = 4;  // vectors of doubles
 
-// For every tile: chunk(first row, rows, c) for 2 * lanes channels from c, single(..., c) for each channel left.
+// For every tile: chunk(first row, rows, c) for kWide vectors of channels from c, single(..., c) for each channel left.
 template <class Chunk, class Single>
 HWY_INLINE void for_tiles(int64_t rows, int64_t channels, const Chunk& chunk, const Single& single) {
-  const auto step = static_cast<int64_t>(2 * hn::Lanes(F64()));
+  const auto step = static_cast<int64_t>(kWide * hn::Lanes(F64()));
   for (int64_t r0 = 0; r0 < rows; r0 += kTileRows) {
     const int64_t tile = std::min(kTileRows, rows - r0);
     int64_t c = 0;
@@ -28,39 +29,51 @@ HWY_INLINE void for_tiles(int64_t rows, int64_t channels, const Chunk& chunk, co
   }
 }
 
-struct Moments {
-  VD first, second;
-  HWY_INLINE Moments(const double* a, const double* b) : first(hn::LoadU(F64(), a)), second(hn::LoadU(F64(), b)) {}
-  HWY_INLINE void add(VD a, VD b, VD c) {
-    first = hn::Add(first, a);
-    second = hn::MulAdd(b, c, second);
+/// sum += a and product += b * c for kWide vectors of channels; add(k, a, b, c) does it for the k-th.
+class TwoSums {
+ public:
+  HWY_INLINE TwoSums(const double* sum, const double* product)
+      : sum_{at(sum, 0), at(sum, 1), at(sum, 2), at(sum, 3)},
+        product_{at(product, 0), at(product, 1), at(product, 2), at(product, 3)} {}
+  HWY_INLINE void add(int k, VD a, VD b, VD c) {
+    sum_[k] = hn::Add(sum_[k], a);
+    product_[k] = hn::MulAdd(b, c, product_[k]);
   }
-  HWY_INLINE void store_to(double* a, double* b) const {
-    hn::StoreU(first, F64(), a);
-    hn::StoreU(second, F64(), b);
+  HWY_INLINE void store_to(double* sum, double* product) const {
+#pragma GCC unroll 4
+    for (int k = 0; k < kWide; ++k) {
+      hn::StoreU(sum_[k], F64(), sum + k * hn::Lanes(F64()));
+      hn::StoreU(product_[k], F64(), product + k * hn::Lanes(F64()));
+    }
   }
+
+ private:
+  static HWY_INLINE VD at(const double* p, size_t k) { return hn::LoadU(F64(), p + k * hn::Lanes(F64())); }
+
+  VD sum_[kWide], product_[kWide];
 };
 
 template <class T>
 void stats(const Block<1>& block, int64_t row, const Channels<float>& channels, double* sum, double* square) {
   const T* x = block.row<T>(0, row);
+  const float* shift = channels.mean;
   const int64_t stride = block.stride[0];
   const auto lanes = static_cast<int64_t>(hn::Lanes(F64()));
   const auto chunk = [&](int64_t first, int64_t rows, int64_t c) HWY_ATTR {
-    const VD shift_a = load_f64(channels.mean + c), shift_b = load_f64(channels.mean + c + lanes);
-    Moments a(sum + c, square + c), b(sum + c + lanes, square + c + lanes);
+    TwoSums sums(sum + c, square + c);
     for (int64_t r = first; r < first + rows; ++r) {
       const T* p = x + r * stride + c;
-      const VD da = hn::Sub(load_f64(p), shift_a), db = hn::Sub(load_f64(p + lanes), shift_b);
-      a.add(da, da, da);
-      b.add(db, db, db);
+#pragma GCC unroll 4
+      for (int k = 0; k < kWide; ++k) {
+        const VD d = hn::Sub(load_f64(p + k * lanes), load_f64(shift + c + k * lanes));
+        sums.add(k, d, d, d);
+      }
     }
-    a.store_to(sum + c, square + c);
-    b.store_to(sum + c + lanes, square + c + lanes);
+    sums.store_to(sum + c, square + c);
   };
   const auto single = [&](int64_t first, int64_t rows, int64_t c) HWY_ATTR {
     for (int64_t r = first; r < first + rows; ++r) {
-      const double d = double(x[r * stride + c]) - double(channels.mean[c]);
+      const double d = double(x[r * stride + c]) - double(shift[c]);
       sum[c] += d;
       square[c] += d * d;
     }
@@ -69,35 +82,31 @@ void stats(const Block<1>& block, int64_t row, const Channels<float>& channels, 
 }
 
 template <class T>
-HWY_INLINE VD masked_grad(const T* y, const T* g, bool masked) {
-  const VD grad = load_f64(g);
-  return masked ? hn::IfThenZeroElse(hn::Le(load_f64(y), hn::Zero(F64())), grad) : grad;
-}
-
-template <class T>
 void grad_sums(const Block<3>& block, int64_t row, const Channels<float>& channels, bool masked, double* sum,
                double* product) {
   const T *x = block.row<T>(0, row), *y = block.row<T>(1, row), *g = block.row<T>(2, row);
-  const auto [sx, sy, sg] = block.stride;
+  const float* mean = channels.mean;
+  const int64_t sx = block.stride[0], sy = block.stride[1], sg = block.stride[2];
   const auto lanes = static_cast<int64_t>(hn::Lanes(F64()));
-  const auto chunk = [&, sx = sx, sy = sy, sg = sg](int64_t first, int64_t rows, int64_t c) HWY_ATTR {
-    const VD mean_a = load_f64(channels.mean + c), mean_b = load_f64(channels.mean + c + lanes);
-    Moments a(sum + c, product + c), b(sum + c + lanes, product + c + lanes);
+  const auto chunk = [&](int64_t first, int64_t rows, int64_t c) HWY_ATTR {
+    TwoSums sums(sum + c, product + c);
     for (int64_t r = first; r < first + rows; ++r) {
       const T *px = x + r * sx + c, *py = y + r * sy + c, *pg = g + r * sg + c;
-      const VD ga = masked_grad(py, pg, masked), gb = masked_grad(py + lanes, pg + lanes, masked);
-      a.add(ga, ga, hn::Sub(load_f64(px), mean_a));
-      b.add(gb, gb, hn::Sub(load_f64(px + lanes), mean_b));
+#pragma GCC unroll 4
+      for (int k = 0; k < kWide; ++k) {
+        VD grad = load_f64(pg + k * lanes);
+        if (masked) grad = hn::IfThenZeroElse(hn::Le(load_f64(py + k * lanes), hn::Zero(F64())), grad);
+        sums.add(k, grad, grad, hn::Sub(load_f64(px + k * lanes), load_f64(mean + c + k * lanes)));
+      }
     }
-    a.store_to(sum + c, product + c);
-    b.store_to(sum + c + lanes, product + c + lanes);
+    sums.store_to(sum + c, product + c);
   };
-  const auto single = [&, sx = sx, sy = sy, sg = sg](int64_t first, int64_t rows, int64_t c) HWY_ATTR {
+  const auto single = [&](int64_t first, int64_t rows, int64_t c) HWY_ATTR {
     for (int64_t r = first; r < first + rows; ++r) {
       if (masked && float(y[r * sy + c]) <= 0) continue;
       const double grad = double(g[r * sg + c]);
       sum[c] += grad;
-      product[c] += grad * (double(x[r * sx + c]) - double(channels.mean[c]));
+      product[c] += grad * (double(x[r * sx + c]) - double(mean[c]));
     }
   };
   for_tiles(block.count, channels.count, chunk, single);

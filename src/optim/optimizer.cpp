@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "autograd/attrs.h"
@@ -126,13 +127,11 @@ Tensor grad_like(const Tensor& param) {
 
 Optimizer::~Optimizer() = default;
 
-Tensor& ParamUpdate::tensor(size_t index, double initial) const {
+void ParamUpdate::need(size_t index, double initial) const {
   Tensor& x = (*state)[index];
-  if (!x.defined()) {
-    x = empty(param.shape(), state_dtype(param), param.layout());
-    fill(x, initial);
-  }
-  return x;
+  if (x.defined()) return;
+  x = empty(param.shape(), state_dtype(param), param.layout());
+  fill(x, initial);
 }
 
 void Optimizer::add_params(const Tensors& params) {
@@ -161,7 +160,7 @@ void Optimizer::step() {
       if (!group.params[p].grad().defined()) continue;
       ParamState& state = group.states[p];
       ++state.step;
-      updates.push_back({group.params[p], grad_like(group.params[p]), &state.step, &state.tensors});
+      updates.push_back({group.params[p], grad_like(group.params[p]), state.step, &state.tensors});
     }
     step_group(i, updates);
   }

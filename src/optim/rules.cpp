@@ -1,66 +1,82 @@
-#include <algorithm>
-#include <cmath>
+#include <map>
 
+#include "ingot/ops.h"
 #include "ingot/optim.h"
+#include "kernels/optim.h"
 #include "optim/update.h"
 
 namespace ingot {
 namespace {
 
-/// g with its sign for maximising, and the weight decay that belongs to the gradient.
-template <class T>
-struct Gradient {
-  T sign, decay;
-  Gradient(bool maximize, double weight_decay) : sign(maximize ? T(-1) : T(1)), decay(static_cast<T>(weight_decay)) {}
-  T operator()(T g, T theta) const { return sign * g + decay * theta; }
+using kernels::ParameterRun;
+
+/// Parameters that one call of a kernel steps: they share a dtype and how many steps they have made. bf16 parameters
+/// step as f32 copies, which are rounded back afterwards.
+struct Batch {
+  DType dtype = DType::f32;
+  int64_t step = 1;
+  std::vector<ParameterRun> runs;
+  std::vector<std::pair<Tensor, Tensor>> rounded;  // parameter, its f32 copy
+  Tensors kept;                                    // gradients that were cast
 };
 
-template <class T>
-struct AdamRule {
-  Gradient<T> gradient;
-  T shrink, beta1, beta2, step_size, root_correction, eps;  // shrink: AdamW's decay, 1 for none
+void* writable(Tensor x) {
+  x.count_write();
+  return x.dtype() == DType::f64 ? static_cast<void*>(x.mutable_data<double>()) : x.mutable_data<float>();
+}
+const void* readable(const Tensor& x) {
+  return x.dtype() == DType::f64 ? static_cast<const void*>(x.data<double>()) : x.data<float>();
+}
 
-  T moved(T theta, T m, T v) const { return theta - step_size * (m / (std::sqrt(v) / root_correction + eps)); }
-  void moments(T& theta, T g, T& m, T& v) const {
-    theta *= shrink;
-    g = gradient(g, theta);
-    m += (g - m) * (1 - beta1);
-    v = v * beta2 + g * g * (1 - beta2);
+void add(Batch& batch, const ParamUpdate& u) {
+  Tensor param = u.param, grad = u.grad;
+  if (param.dtype() == DType::bf16) {
+    param = cast(detach(param), DType::f32);
+    grad = cast(grad, DType::f32);
+    batch.rounded.emplace_back(u.param, param);
+    batch.kept.push_back(grad);
   }
-  void operator()(T& theta, T g, T& m, T& v) const {
-    moments(theta, g, m, v);
-    theta = moved(theta, m, v);
+  ParameterRun run{.theta = writable(param), .grad = readable(grad), .state = {}, .count = param.numel()};
+  for (size_t i = 0; i < run.state.size(); ++i)
+    if ((*u.state)[i].defined()) run.state[i] = writable((*u.state)[i]);
+  batch.runs.push_back(run);
+}
+
+/// Calls step(dtype, t, runs) for the updates in batches; `same` tells apart what cannot share a call.
+template <class Same, class Step>
+void in_batches(std::span<ParamUpdate> updates, const Same& same, const Step& step) {
+  std::map<std::pair<DType, int64_t>, Batch> batches;
+  for (const ParamUpdate& u : updates) {
+    const DType dtype = u.param.dtype() == DType::f64 ? DType::f64 : DType::f32;
+    add(batches[{dtype, same(u)}], u);
   }
-  void operator()(T& theta, T g, T& m, T& v, T& most) const {
-    moments(theta, g, m, v);
-    most = std::max(most, v);
-    theta = moved(theta, m, most);
+  for (auto& [key, batch] : batches) {
+    step(key.first, key.second, std::span<const ParameterRun>(batch.runs));
+    for (auto& [param, copy] : batch.rounded) copy_into(param, copy);
   }
-};
+}
+
+int64_t step_of(const ParamUpdate& u) { return u.step; }
 
 template <class Options>
 void adam(const Options& o, bool decoupled, std::span<ParamUpdate> updates) {
   for (const ParamUpdate& u : updates) {
-    const auto t = static_cast<double>(*u.step);
-    const double correction1 = 1 - std::pow(o.betas[0], t), correction2 = 1 - std::pow(o.betas[1], t);
-    const auto rule = [&](auto zero) {
-      using T = decltype(zero);
-      return AdamRule<T>{.gradient = {o.maximize, decoupled ? 0 : o.weight_decay},
-                         .shrink = static_cast<T>(decoupled ? 1 - o.lr * o.weight_decay : 1),
-                         .beta1 = static_cast<T>(o.betas[0]),
-                         .beta2 = static_cast<T>(o.betas[1]),
-                         .step_size = static_cast<T>(o.lr / correction1),
-                         .root_correction = static_cast<T>(std::sqrt(correction2)),
-                         .eps = static_cast<T>(o.eps)};
-    };
-    u.tensor(0), u.tensor(1);
-    if (!o.amsgrad) {
-      apply_rule<2>(u, rule);
-      continue;
-    }
-    u.tensor(2);
-    apply_rule<3>(u, rule);
+    u.need(0);
+    u.need(1);
+    if (o.amsgrad) u.need(2);
   }
+  in_batches(updates, step_of, [&](DType dtype, int64_t t, std::span<const ParameterRun> runs) {
+    kernels::adam_step({.lr = o.lr,
+                        .beta1 = o.betas[0],
+                        .beta2 = o.betas[1],
+                        .eps = o.eps,
+                        .weight_decay = o.weight_decay,
+                        .amsgrad = o.amsgrad,
+                        .decoupled = decoupled,
+                        .maximize = o.maximize,
+                        .t = t},
+                       dtype, runs);
+  });
 }
 
 constexpr std::string_view kSGDNames[] = {"momentum_buffer"};
@@ -76,47 +92,31 @@ std::span<const std::string_view> AdamW::state_names() const { return kAdamNames
 
 void SGD::step_group(size_t group, std::span<ParamUpdate> updates) {
   const SGDOptions& o = options(group);
+  std::map<const void*, bool> fresh;  // whose buffer is made in this step
   for (const ParamUpdate& u : updates) {
-    if (o.momentum == 0) {
-      apply_rule<0>(u, [&](auto zero) {
-        using T = decltype(zero);
-        return [=, gradient = Gradient<T>(o.maximize, o.weight_decay), lr = static_cast<T>(o.lr)](T& theta, T g) {
-          theta -= lr * gradient(g, theta);
-        };
-      });
-      continue;
-    }
-    // The first time the buffer is the gradient itself.
-    const bool first = !(*u.state)[0].defined();
-    u.tensor(0);
-    apply_rule<1>(u, [&](auto zero) {
-      using T = decltype(zero);
-      return [gradient = Gradient<T>(o.maximize, o.weight_decay), lr = static_cast<T>(o.lr),
-              mu = static_cast<T>(o.momentum), keep = static_cast<T>(first ? 1 : 1 - o.dampening),
-              nesterov = o.nesterov](T& theta, T g, T& buf) {
-        g = gradient(g, theta);
-        buf = mu * buf + keep * g;
-        theta -= lr * (nesterov ? g + mu * buf : buf);
-      };
-    });
+    fresh[u.state] = o.momentum != 0 && !(*u.state)[0].defined();
+    if (o.momentum != 0) u.need(0);
   }
+  in_batches(updates, [&](const ParamUpdate& u) { return static_cast<int64_t>(fresh[u.state]); },
+             [&](DType dtype, int64_t first, std::span<const ParameterRun> runs) {
+               kernels::sgd_step({.lr = o.lr,
+                                  .momentum = o.momentum,
+                                  .dampening = o.dampening,
+                                  .weight_decay = o.weight_decay,
+                                  .nesterov = o.nesterov,
+                                  .maximize = o.maximize,
+                                  .first = first != 0},
+                                 dtype, runs);
+             });
 }
 
 void Adagrad::step_group(size_t group, std::span<ParamUpdate> updates) {
   const AdagradOptions& o = options(group);
-  for (const ParamUpdate& u : updates) {
-    u.tensor(0, o.initial_accumulator_value);
-    const double decayed = o.lr / (1 + static_cast<double>(*u.step - 1) * o.lr_decay);
-    apply_rule<1>(u, [&](auto zero) {
-      using T = decltype(zero);
-      return [gradient = Gradient<T>(o.maximize, o.weight_decay), lr = static_cast<T>(decayed),
-              eps = static_cast<T>(o.eps)](T& theta, T g, T& s) {
-        g = gradient(g, theta);
-        s += g * g;
-        theta -= lr * (g / (std::sqrt(s) + eps));
-      };
-    });
-  }
+  for (const ParamUpdate& u : updates) u.need(0, o.initial_accumulator_value);
+  in_batches(updates, step_of, [&](DType dtype, int64_t t, std::span<const ParameterRun> runs) {
+    kernels::adagrad_step(
+        {.lr = o.lr, .lr_decay = o.lr_decay, .weight_decay = o.weight_decay, .eps = o.eps, .maximize = o.maximize, .t = t}, dtype, runs);
+  });
 }
 
 void Adam::step_group(size_t group, std::span<ParamUpdate> updates) { adam(options(group), false, updates); }

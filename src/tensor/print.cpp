@@ -12,10 +12,11 @@ constexpr int64_t kSummariseAbove = 1000, kEdge = 3;
 
 /// How PyTorch formats the elements of one tensor: all to the same width; integers as "1.", scientific for wide ranges.
 struct Format {
-  bool floating = false, integral = true, scientific = false;
+  bool boolean = false, floating = false, integral = true, scientific = false;
   size_t width = 0;
 
   std::string operator()(double v) const {
+    if (boolean) return v != 0 ? "True" : "False";
     if (!floating) return fmt::format("{}", static_cast<int64_t>(v));
     if (std::isnan(v)) return "nan";
     if (std::isinf(v)) return v > 0 ? "inf" : "-inf";
@@ -25,7 +26,7 @@ struct Format {
 };
 
 Format choose_format(const std::vector<double>& shown, DType dtype) {
-  Format f{.floating = is_floating(dtype)};
+  Format f{.boolean = dtype == DType::boolean, .floating = is_floating(dtype)};
   double least = INFINITY, most = 0;
   for (const double v : shown)
     if (std::isfinite(v) && v != 0) {
@@ -33,9 +34,9 @@ Format choose_format(const std::vector<double>& shown, DType dtype) {
       least = std::min(least, std::fabs(v));
       most = std::max(most, std::fabs(v));
     }
-  f.scientific = f.floating && most > 0 && (most / least > 1000 || most > 1e8 || least < 1e-4);
-  if (f.integral && most < 1e8 && most / least <= 1e3) f.scientific = false;
-  for (const double v : shown) f.width = std::max(f.width, f(v).size());
+  f.scientific = f.floating && most > 0 && (most / least > 1000 || most > 1e8 || (!f.integral && least < 1e-4));
+  for (const double v : shown)
+    if (!f.floating || std::isfinite(v)) f.width = std::max(f.width, f(v).size());
   return f;
 }
 
@@ -59,10 +60,7 @@ class Printer {
       if (!skips(i, size)) visit(dim + 1, at * size + i, f);
   }
 
-  std::string element(double v) const {
-    if (x_.dtype() == DType::boolean) return v != 0 ? "True" : "False";
-    return fmt::format("{:>{}}", format_(v), format_.width);
-  }
+  std::string element(double v) const { return fmt::format("{:>{}}", format_(v), format_.width); }
 
   std::string block(int64_t dim, int64_t at) const {
     if (dim == x_.rank()) return element(values_[static_cast<size_t>(at)]);

@@ -67,7 +67,7 @@ struct Symbols {
         whole[quotient] = factor / scale;
       }
       if (rest.empty()) return dim(whole);
-      if (!whole.empty()) return dim(whole) + divide(dim(rest), b);
+      if (!whole.empty()) return dim(whole) + floor_div(dim(rest), b);
     }
     const auto [it, fresh] = divisions.try_emplace({a.bits_, b.bits_}, static_cast<int>(atoms.size()));
     if (fresh) atoms.push_back({.name = "", .example = 0, .numerator = a, .denominator = b});
@@ -172,8 +172,12 @@ class Parser {
         return d;
     }
   }
-  static Dim plus(Dim a, Dim b) { return a.is_number() && b.is_number() ? Dim(checked(a.value(), 1, b.value())) : a + b; }
-  static Dim times(Dim a, Dim b) { return a.is_number() && b.is_number() ? Dim(checked(a.value(), b.value(), 0)) : a * b; }
+  static Dim plus(Dim a, Dim b) {
+    return a.is_number() && b.is_number() ? Dim(checked(a.value(), 1, b.value())) : a + b;
+  }
+  static Dim times(Dim a, Dim b) {
+    return a.is_number() && b.is_number() ? Dim(checked(a.value(), b.value(), 0)) : a * b;
+  }
   Dim unary(int depth) {
     constexpr int kMaxDepth = 64;
     if (depth > kMaxDepth) refuse();

@@ -1,7 +1,7 @@
 #include "ingot/tensor.h"
 
-#include <cmath>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <numbers>
 

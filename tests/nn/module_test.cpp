@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "ingot/ops.h"
+#include "nn/error_of.h"
 
 namespace ingot {
 namespace {
@@ -57,16 +58,6 @@ std::vector<std::string> names(const List& list) {
   std::vector<std::string> found;
   for (const auto& [name, value] : list) found.push_back(name);
   return found;
-}
-
-template <class Fn>
-std::string error_of(Fn fn) {
-  try {
-    fn();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(Module, ListsChildrenAndModulesOnceUnderTheirFirstName) {

@@ -1,0 +1,117 @@
+#include "ingot/init.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "ingot/models.h"
+#include "ingot/ops.h"
+#include "nn/error_of.h"
+
+namespace ingot {
+namespace {
+
+double std_of(const Tensor& x) { return std::sqrt(var(x).item<double>()); }
+double largest(const Tensor& x) { return amax(abs(x)).item<double>(); }
+
+TEST(Init, GainsAreTheKnownOnes) {
+  EXPECT_EQ(calculate_gain("linear"), 1);
+  EXPECT_EQ(calculate_gain("conv2d"), 1);
+  EXPECT_EQ(calculate_gain("sigmoid"), 1);
+  EXPECT_DOUBLE_EQ(calculate_gain("tanh"), 5.0 / 3);
+  EXPECT_DOUBLE_EQ(calculate_gain("relu"), std::sqrt(2.0));
+  EXPECT_DOUBLE_EQ(calculate_gain("leaky_relu", 0.2), std::sqrt(2 / 1.04));
+  EXPECT_DOUBLE_EQ(calculate_gain("leaky_relu"), std::sqrt(2 / 1.0001));
+  EXPECT_DOUBLE_EQ(calculate_gain("selu"), 0.75);
+  EXPECT_EQ(error_of([] { calculate_gain("leaky_rel"); }), "no gain is known for the nonlinearity 'leaky_rel'; did you mean 'leaky_relu'?");
+}
+
+TEST(Init, FansCountTheReceptiveField) {
+  const Fan fan = calculate_fan(empty({8, 4, 3, 5}));
+  EXPECT_EQ(fan.in, 60);
+  EXPECT_EQ(fan.out, 120);
+  EXPECT_EQ(error_of([] { calculate_fan(empty({8})); }), "fan in and out need a tensor of two dimensions or more, this one is [8]");
+}
+
+TEST(Init, DistributionsHaveTheirSpread) {
+  const Tensor x = empty({256, 64, 3, 3});
+  const double in = 64 * 9, out = 256 * 9;
+  const RandomKey key{7};
+  EXPECT_NEAR(std_of(normal_(x, 1, 3, key)), 3, 0.03);
+  EXPECT_NEAR(mean(x).item<double>(), 1, 0.03);
+  EXPECT_NEAR(std_of(xavier_normal_(x, 2, key)), 2 * std::sqrt(2 / (in + out)), 1e-3);
+  EXPECT_NEAR(largest(xavier_uniform_(x, 1, key)), std::sqrt(6 / (in + out)), 1e-4);
+  EXPECT_NEAR(std_of(kaiming_normal_(x, {.mode = FanMode::fan_out, .nonlinearity = "relu"}, key)), std::sqrt(2 / out), 1e-3);
+  EXPECT_NEAR(largest(kaiming_uniform_(x, {.a = std::sqrt(5.0)}, key)), 1 / std::sqrt(in), 1e-4);
+  EXPECT_EQ(largest(constant_(x, -2)), 2);
+}
+
+TEST(Init, ValuesDependOnKeyAndPositionNotOnLayoutOrDtype) {
+  const RandomKey key{3};
+  const Tensor last = empty({4, 5, 3, 3}, DType::f32, Layout::channels_last), rows = empty({4, 5, 3, 3}, DType::f32, Layout::row_major);
+  EXPECT_EQ(uniform_(last, -1, 1, key).to_vector<float>(), uniform_(rows, -1, 1, key).to_vector<float>());
+  EXPECT_EQ(last.to_vector<float>(), uniform({4, 5, 3, 3}, -1, 1, key).to_vector<float>());
+  const Tensor half = empty({4, 5, 3, 3}, DType::bf16);
+  EXPECT_EQ(uniform_(half, -1, 1, key).to_vector<float>(), cast(rows, DType::bf16).to_vector<float>());
+}
+
+TEST(Init, WithoutAKeyTheCurrentGeneratorGivesOne) {
+  const auto draw = [] {
+    const SeedScope seed(5);
+    return Linear(3, 3).weight.to_vector<float>();
+  };
+  EXPECT_EQ(draw(), draw());
+  const SeedScope seed(5);
+  EXPECT_EQ(Linear(3, 3).weight.to_vector<float>(), draw());
+  EXPECT_NE(Linear(3, 3).weight.to_vector<float>(), draw());
+}
+
+class Two : public ModuleOf<Two> {
+ public:
+  explicit Two(bool swapped) {
+    swapped ? child("b", b) : child("a", a);
+    swapped ? child("a", a) : child("b", b);
+  }
+  Tensor forward(const Tensor& x) { return b(a(x)); }
+  Linear a{4, 4}, b{4, 4};
+};
+
+TEST(Init, InitWeightsDependsOnNamesAlone) {
+  Two net(false), swapped(true);
+  init_weights(net, 11);
+  init_weights(swapped, 11);
+  EXPECT_EQ(net.a.weight.to_vector<float>(), swapped.a.weight.to_vector<float>());
+  EXPECT_NE(net.a.weight.to_vector<float>(), net.b.weight.to_vector<float>());
+  const auto before = net.a.weight.to_vector<float>();
+  init_weights(net, 12);
+  EXPECT_NE(net.a.weight.to_vector<float>(), before);
+}
+
+TEST(Init, ATieTakesTheValueOfItsFirstName) {
+  Two net(false), tied(false);
+  tied.b.weight = tied.a.weight;
+  init_weights(net, 1);
+  init_weights(tied, 1);
+  EXPECT_EQ(net.a.weight.to_vector<float>(), tied.b.weight.to_vector<float>());
+}
+
+TEST(Init, SkipInitLeavesRandomValuesUndrawnButNormsSet) {
+  const SkipInit skip;
+  const BatchNorm2d norm(2);
+  EXPECT_THAT(norm.weight->to_vector<float>(), testing::Each(1.0F));
+  const SeedScope seed(1);
+  Linear skipped(2, 2);
+  EXPECT_EQ(Generator::current().next("init"), Generator(1).next("init"));
+}
+
+TEST(Init, ModelsStartAsTheirPapersDo) {
+  ResNet net({.depth = 18, .zero_init_residual = true});
+  init_weights(net, 4);
+  const Tensor& weight = net.layer1.get<BasicBlock>(0).conv1.weight;
+  EXPECT_NEAR(std_of(weight), std::sqrt(2.0 / (64 * 9)), 1e-3);
+  EXPECT_EQ(largest(*net.layer4.get<BasicBlock>(1).bn2.weight), 0);
+}
+
+}  // namespace
+}  // namespace ingot
