@@ -61,8 +61,8 @@ class ConcatElision {
     if (t.home == Home::weight) return "is a constant";
     if (std::count(concat.operands.begin(), concat.operands.end(), id) > 1) return "appears twice";
     if (t.part_of >= 0)
-      return "is made in the result of " +
-             plan_.tensor(plan_.steps[static_cast<size_t>(t.part_of)].results[0]).name + " already";
+      return "is made in the result of " + plan_.tensor(plan_.steps[static_cast<size_t>(t.part_of)].results[0]).name +
+             " already";
     for (const PlanOutput& o : plan_.outputs)
       if (o.tensor == id) return "is an output of the graph";
     const OpDef& maker = *plan_.steps[static_cast<size_t>(maker_[index(id)])].op;

@@ -21,16 +21,13 @@ std::string to_json(const BuildReport& report) {
   for (const ConcatPart& p : report.concat_parts)
     parts.push_back({{"concat", p.concat}, {"part", p.part}, {"in_place", p.in_place}, {"reason", p.reason}});
   const MemoryPlan& m = report.memory;
-  return Json{{"passes", Json::parse(to_json(report.passes))},
-              {"tactics", tactics},
-              {"concat_parts", parts},
-              {"memory",
-               {{"peak", m.peak},
-                {"sum", m.sum},
-                {"weights", m.weights},
-                {"inputs", m.inputs},
-                {"outputs", m.outputs}}},
-              {"seconds", report.seconds}}
+  return Json{
+      {"passes", Json::parse(to_json(report.passes))},
+      {"tactics", tactics},
+      {"concat_parts", parts},
+      {"memory",
+       {{"peak", m.peak}, {"sum", m.sum}, {"weights", m.weights}, {"inputs", m.inputs}, {"outputs", m.outputs}}},
+      {"seconds", report.seconds}}
       .dump(1);
 }
 

@@ -161,8 +161,7 @@ class TacticChooser {
   }
 
   static bool covers(const std::vector<TacticTime>& times, const std::vector<const Tactic*>& candidates) {
-    return times.size() == candidates.size() &&
-           std::all_of(candidates.begin(), candidates.end(), [&](const Tactic* c) {
+    return times.size() == candidates.size() && std::all_of(candidates.begin(), candidates.end(), [&](const Tactic* c) {
              const std::string_view name = c != nullptr ? c->name : "eval";
              return std::any_of(times.begin(), times.end(), [&](const TacticTime& t) { return t.tactic == name; });
            });

@@ -21,8 +21,7 @@ TimingCache::TimingCache(std::optional<std::filesystem::path> path) : path_(std:
     CHECK(json.at("ingot_timing_cache") == kVersion, "it is of version {}, this is {}",
           json.at("ingot_timing_cache").dump(), kVersion);
     for (const auto& [call, tactics] : json.at("calls").items())
-      for (const auto& [tactic, seconds] : tactics.items())
-        times_[call].push_back({tactic, seconds.get<double>()});
+      for (const auto& [tactic, seconds] : tactics.items()) times_[call].push_back({tactic, seconds.get<double>()});
   } catch (const Json::exception& e) {
     fail("{}: not a timing cache: {}", path_->string(), e.what());
   } catch (const Error& e) {

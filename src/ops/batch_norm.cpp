@@ -21,9 +21,11 @@ Spec check_input(const InferArgs& a, size_t first_channel_input) {
   const size_t gamma = a.in.size() > 4 ? 3 : 1;
   CHECK(a.has(gamma) == a.has(gamma + 1), "gamma and beta come together");
   for (size_t i = first_channel_input; i < a.in.size(); ++i)
-    if (a.in[i].defined)
+    if (a.in[i].defined) {
+      check_floating(a.in[i]);
       CHECK(a.in[i].shape == Shape{x.shape[1]}, "statistics and parameters must be [{}], one is {}", x.shape[1].str(),
             to_string(a.in[i].shape));
+    }
   return x;
 }
 
@@ -43,17 +45,19 @@ double eps_of(const Attrs& attrs, bool fused) {
   return fused ? attrs.get<BatchNormFusedAttrs>().eps : attrs.get<BatchNormAttrs>().eps;
 }
 
-template <class T>
+template <class T, class From = T>
 void invert(const Array& var, double eps, const Array& out) {
   for (int64_t c = 0; c < var.shape[0]; ++c)
     out.as<T>()[c * out.strides[0]] =
-        static_cast<T>(1 / std::sqrt(static_cast<double>(var.as<T>()[c * var.strides[0]]) + eps));
+        static_cast<T>(1 / std::sqrt(static_cast<double>(var.as<From>()[c * var.strides[0]]) + eps));
 }
 
 /// out = 1 / sqrt(var + eps); in scratch where `out` is absent.
 Array inverse_std(const Array& var, double eps, const Array& out, void* scratch) {
-  const Array invstd = out ? out : row_major(scratch, var.dtype, {var.shape[0]});
-  var.dtype == DType::f64 ? invert<double>(var, eps, invstd) : invert<float>(var, eps, invstd);
+  const Array invstd = out ? out : row_major(scratch, stats_dtype(var.dtype), {var.shape[0]});
+  if (var.dtype == DType::f64) invert<double>(var, eps, invstd);
+  if (var.dtype == DType::f32) invert<float>(var, eps, invstd);
+  if (var.dtype == DType::bf16) invert<float, bf16>(var, eps, invstd);
   return invstd;
 }
 
@@ -105,6 +109,15 @@ Tensors expand_train_fused(const ExpandArgs& a) {
 
 Results infer_grad(const InferArgs& a) {
   const Spec& x = a.in[0];
+  check_floating(x);
+  CHECK(x.shape.size() >= 2, "x must be [N,C,...], it is {}", to_string(x.shape));
+  for (size_t i = 1; i < a.in.size(); ++i) {
+    if (!a.in[i].defined) continue;
+    const bool like_x = i == 1 || i == 5;  // g and y
+    check_floating(a.in[i]);
+    CHECK(a.in[i].shape == (like_x ? x.shape : Shape{x.shape[1]}), "operand {} is {}, x is {}", i,
+          to_string(a.in[i].shape), to_string(x.shape));
+  }
   const Spec channel{.shape = {x.shape[1]}, .dtype = x.dtype};
   return Results({x, channel, channel, x});
 }

@@ -11,6 +11,7 @@ namespace {
 Results infer(const InferArgs& a) {
   const auto dim = static_cast<size_t>(a.as<DimAttrs>().dim);
   Spec out = a.in[0];
+  check_dim(a.as<DimAttrs>().dim, out.shape.size());
   for (const Spec& x : a.in.subspan(1)) {
     check_same_dtype(a.in[0], x);
     CHECK(x.shape.size() == out.shape.size(), "parts {} and {} differ in rank", to_string(out.shape),

@@ -1,5 +1,7 @@
 #include "ops/conv.h"
 
+#include <array>
+
 #include "ops/attrs.h"
 #include "ops/defs.h"
 #include "ops/ops.h"
@@ -37,6 +39,7 @@ Spec infer_conv(const InferArgs& a, const Conv2dAttrs& c) {
         c.groups);
   CHECK(equal_sizes(w.shape[1] * c.groups, x.shape[1]), "weight {} needs {} input channels, x is {}",
         to_string(w.shape), (w.shape[1] * c.groups).str(), to_string(x.shape));
+  if (a.has(2) && a.in[2].dtype != DType::f32) check_same_dtype(x, a.in[2]);
   if (a.has(2))
     CHECK(a.in[2].shape == Shape{out_channels}, "bias {} must be [{}]", to_string(a.in[2].shape), out_channels.value());
   return {.shape = {x.shape[0], out_channels,
@@ -73,9 +76,17 @@ Tensors vjp(const VjpArgs& a) {
   return out;
 }
 
-Results infer_grad(const InferArgs& a) {
-  return Spec{.shape = a.as<ConvGradAttrs>().shape, .dtype = a.in[0].dtype, .layout = Layout::channels_last};
+/// The gradient as a spec, once the convolution of x and weight, one of which it belongs to, is seen to give g.
+Results check_grad(const Spec& x, const Spec& weight, const Spec& g, const InferArgs& a) {
+  const std::array<Spec, 2> operands{x, weight};
+  const Spec y = infer_conv({operands, a.attrs}, a.as<ConvGradAttrs>());
+  check_same_dtype(y, g);
+  CHECK(equal_shapes(y.shape, g.shape), "the gradient {} must be {}", to_string(g.shape), to_string(y.shape));
+  return Spec{.shape = a.as<ConvGradAttrs>().shape, .dtype = g.dtype, .layout = Layout::channels_last};
 }
+Spec spec_of_gradient(const InferArgs& a) { return {.shape = a.as<ConvGradAttrs>().shape, .dtype = a.in[0].dtype}; }
+Results infer_grad_input(const InferArgs& a) { return check_grad(spec_of_gradient(a), a.in[1], a.in[0], a); }
+Results infer_grad_weight(const InferArgs& a) { return check_grad(a.in[0], spec_of_gradient(a), a.in[1], a); }
 
 size_t scratch_input(const EvalArgs& a) {
   return kernels::conv2d_grad_input_scratch(a.in[0], a.in[1], a.as<ConvGradAttrs>().geometry(), a.out[0]);
@@ -108,6 +119,7 @@ Tensors vjp_weight(const VjpArgs& a) {
 
 Results infer_fused(const InferArgs& a) {
   const Spec y = infer_conv(a, a.as<ConvFusedAttrs>());
+  if (a.has(3)) check_same_dtype(y, a.in[3]);
   if (a.has(3))
     CHECK(equal_shapes(a.in[3].shape, y.shape), "the residual {} must be {}", to_string(a.in[3].shape),
           to_string(y.shape));
@@ -162,14 +174,14 @@ const OpDef kConv2d{.name = "conv2d",
                     .keeps = {.inputs = {0, 1}}};
 const OpDef kConv2dGradInput{.name = "conv2d_grad_input",
                              .attrs = &attrs_of<ConvGradAttrs>,
-                             .infer = infer_grad,
+                             .infer = infer_grad_input,
                              .scratch = scratch_input,
                              .eval = eval_input,
                              .vjp = vjp_input,
                              .keeps = {.inputs = {0, 1}}};
 const OpDef kConv2dGradWeight{.name = "conv2d_grad_weight",
                               .attrs = &attrs_of<ConvGradAttrs>,
-                              .infer = infer_grad,
+                              .infer = infer_grad_weight,
                               .scratch = scratch_weight,
                               .eval = eval_weight,
                               .vjp = vjp_weight,

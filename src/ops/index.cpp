@@ -10,6 +10,7 @@ namespace ingot {
 namespace {
 
 Results infer_gather(const InferArgs& a) {
+  check_dim(a.as<IndexAttrs>().dim, a.in[0].shape.size());
   const auto dim = static_cast<size_t>(a.as<IndexAttrs>().dim);
   const Spec &x = a.in[0], &index = a.in[1];
   CHECK(index.dtype == DType::i64, "the index must be i64, it is {}", name_of(index.dtype));
@@ -34,6 +35,10 @@ Tensors vjp_gather(const VjpArgs& a) {
 Results infer_scatter(const InferArgs& a) {
   Spec out = a.in[0];
   out.shape = a.as<ScatterAttrs>().shape;
+  check_dim(a.as<ScatterAttrs>().dim, out.shape.size());
+  CHECK(a.in[1].dtype == DType::i64 && a.in[0].shape == a.in[1].shape && out.shape.size() == a.in[0].shape.size(),
+        "values {}, index {} and result {} do not fit", to_string(a.in[0].shape), to_string(a.in[1].shape),
+        to_string(out.shape));
   return out;
 }
 

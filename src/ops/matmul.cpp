@@ -42,6 +42,7 @@ Results infer_linear(const InferArgs& a) {
   check_rank(w, 2, "weight [O,I]");
   CHECK(x.shape.size() >= 2 && equal_sizes(x.shape.back(), w.shape[1]), "weight {} needs {} input features, x is {}",
         to_string(w.shape), w.shape[1].str(), to_string(x.shape));
+  if (a.has(2)) check_same_dtype(x, a.in[2]);
   if (a.has(2))
     CHECK(a.in[2].shape == Shape{w.shape[0]}, "bias {} must be [{}]", to_string(a.in[2].shape), w.shape[0].str());
   Shape shape = x.shape;

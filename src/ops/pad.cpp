@@ -10,6 +10,8 @@ namespace {
 Results infer(const InferArgs& a) {
   const auto& pads = a.as<PadAttrs>();
   Spec out = a.in[0];
+  CHECK(pads.before.size() == out.shape.size() && pads.after.size() == out.shape.size(),
+        "{} and {} numbers are given for {}", pads.before.size(), pads.after.size(), to_string(out.shape));
   for (size_t d = 0; d < out.shape.size(); ++d) {
     out.shape[d] = out.shape[d] + pads.before[d] + pads.after[d];
     if (out.shape[d].is_number())

@@ -5,6 +5,7 @@
 #include "ops/defs.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
+#include "tensor/symbols.h"
 
 namespace ingot {
 namespace {
@@ -22,8 +23,7 @@ Dim out_size(Dim size, int64_t kernel, int64_t stride, int64_t dilation, int64_t
   return out;
 }
 
-Spec infer_pool(const InferArgs& a) {
-  const auto& p = a.as<PoolAttrs>();
+Spec infer_pool(const InferArgs& a, const PoolAttrs& p) {
   const Spec& x = a.in[0];
   check_floating(x);
   check_rank(x, 4, "x [N,C,H,W]");
@@ -43,7 +43,7 @@ Spec infer_pool(const InferArgs& a) {
 }
 
 Results infer_max(const InferArgs& a) {
-  const Spec y = infer_pool(a);
+  const Spec y = infer_pool(a, a.as<PoolAttrs>());
   Spec index = y;
   index.dtype = DType::i32;
   return Results({y, index}, 1);
@@ -55,9 +55,17 @@ Tensors vjp_max(const VjpArgs& a) {
   return {apply(kMaxPool2dGrad, {a.grad[0], a.saved[0]}, ShapeAttrs{a.in_specs[0].shape})};
 }
 
+// The gradient of [N,C,H',W'] for [N,C,H,W].
 Results infer_like_shape(const InferArgs& a) {
   Spec out = a.in[0];
   out.shape = a.as<ShapeAttrs>().shape;
+  check_floating(out);
+  check_rank(a.in[0], 4, "the gradient");
+  check_rank(out, 4, "the pooled tensor");
+  CHECK(equal_sizes(out.shape[0], a.in[0].shape[0]) && equal_sizes(out.shape[1], a.in[0].shape[1]),
+        "the gradient {} and the pooled tensor {} differ in samples or channels", to_string(a.in[0].shape),
+        to_string(out.shape));
+  for (size_t d = 2; d < 4; ++d) CHECK(!(out.shape[d] == 0), "the planes of {} are empty", to_string(out.shape));
   return out;
 }
 
@@ -79,7 +87,7 @@ kernels::AvgPoolGeometry average(const PoolAttrs& p) {
   return out;
 }
 
-Results infer_avg(const InferArgs& a) { return infer_pool(a); }
+Results infer_avg(const InferArgs& a) { return infer_pool(a, a.as<PoolAttrs>()); }
 void eval_avg(const EvalArgs& a) { kernels::avg_pool2d(a.in[0], average(a.as<PoolAttrs>()), a.out[0]); }
 
 Tensors vjp_avg(const VjpArgs& a) {
@@ -92,6 +100,8 @@ Tensors vjp_avg(const VjpArgs& a) {
 Results infer_avg_grad(const InferArgs& a) {
   Spec out = a.in[0];
   out.shape = a.as<PoolGradAttrs>().shape;
+  const Shape pooled = infer_pool({std::span(&out, 1), a.attrs}, a.as<PoolGradAttrs>()).shape;
+  CHECK(equal_shapes(pooled, a.in[0].shape), "the gradient {} must be {}", to_string(a.in[0].shape), to_string(pooled));
   return out;
 }
 void eval_avg_grad(const EvalArgs& a) { kernels::avg_pool2d_grad(a.in[0], average(a.as<PoolGradAttrs>()), a.out[0]); }

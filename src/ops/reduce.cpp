@@ -16,6 +16,7 @@ bool reduces(const ReduceAttrs& attrs, int64_t dim) {
 Results infer(const InferArgs& a) {
   const auto& attrs = a.as<ReduceAttrs>();
   Spec out = a.in[0];
+  check_dims(attrs.dims, out.shape.size());
   CHECK(out.dtype != DType::f16, "f16 is for storage only; use cast()");
   out.shape = {};
   for (size_t d = 0; d < a.in[0].shape.size(); ++d) {
@@ -35,6 +36,7 @@ Results infer_sum(const InferArgs& a) {
 }
 
 Results infer_extremum(const InferArgs& a) {
+  check_dims(a.as<ReduceAttrs>().dims, a.in[0].shape.size());
   for (const int64_t d : a.as<ReduceAttrs>().dims)
     CHECK(!(a.in[0].shape[static_cast<size_t>(d)] == 0), "dimension {} of {} is empty and has no extremum", d,
           to_string(a.in[0].shape));
@@ -87,6 +89,7 @@ Tensors vjp_extremum(const VjpArgs& a) {
 }
 
 Results infer_argmax(const InferArgs& a) {
+  check_dim(a.as<DimAttrs>().dim, a.in[0].shape.size());
   const auto d = static_cast<size_t>(a.as<DimAttrs>().dim);
   CHECK(!(a.in[0].shape[d] == 0), "dimension {} of {} is empty", d, to_string(a.in[0].shape));
   Shape shape = a.in[0].shape;

@@ -38,6 +38,17 @@ void check_rank(const Spec& x, size_t rank, std::string_view what) {
   CHECK(x.shape.size() == rank, "{} must have {} dimensions, it is {}", what, rank, to_string(x.shape));
 }
 
+void check_dim(int64_t dim, size_t rank) {
+  CHECK(dim >= 0 && dim < static_cast<int64_t>(rank), "dimension {} is outside [0, {})", dim, rank);
+}
+
+void check_dims(std::span<const int64_t> dims, size_t rank) {
+  for (size_t i = 0; i < dims.size(); ++i) {
+    check_dim(dims[i], rank);
+    CHECK(i == 0 || dims[i - 1] < dims[i], "dimensions {} and {} are not ascending", dims[i - 1], dims[i]);
+  }
+}
+
 Results infer_broadcast(const InferArgs& a) {
   Spec out = a.in[0];
   for (const Spec& x : a.in.subspan(1)) {

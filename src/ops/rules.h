@@ -15,6 +15,10 @@ void check_floating(const Spec& x);
 void check_same_dtype(const Spec& a, const Spec& b);
 void check_rank(const Spec& x, size_t rank, std::string_view what);
 
+/// Dimensions as attributes have them: already counted from the front. Graphs and engine files come from anywhere.
+void check_dim(int64_t dim, size_t rank);
+void check_dims(std::span<const int64_t> dims, size_t rank);  // ascending, none twice
+
 /// The array with broadcast dimensions (stride 0) added in front and where sizes of 1 meet larger ones.
 Array broadcast_to(const Array& x, const Array& like);
 /// The array over the same memory with other sizes; strides row-major. For dense row-major arrays.

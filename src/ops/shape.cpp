@@ -54,6 +54,7 @@ Shape shape_of(const Array& x) {
 
 Results infer_reshape(const InferArgs& a) {
   const Shape& shape = a.as<ShapeAttrs>().shape;
+  for (const Dim d : shape) CHECK(!d.is_number() || d.value() >= 0, "{} has a negative size", to_string(shape));
   CHECK(equal_sizes(numel(a.in[0].shape), numel(shape)), "{} cannot have shape {}: the numbers of elements differ",
         to_string(a.in[0].shape), to_string(shape));
   return Spec{.shape = shape, .dtype = a.in[0].dtype, .layout = Layout::row_major};
@@ -88,6 +89,10 @@ Tensors vjp_reshape(const VjpArgs& a) { return {reshape(a.grad[0], a.in_specs[0]
 Results infer_permute(const InferArgs& a) {
   Spec out = a.in[0];
   const auto& dims = a.as<PermuteAttrs>().dims;
+  std::vector<int64_t> sorted = dims;
+  std::sort(sorted.begin(), sorted.end());
+  check_dims(sorted, out.shape.size());
+  CHECK(dims.size() == out.shape.size(), "{} dimensions are named for {}", dims.size(), to_string(out.shape));
   for (size_t i = 0; i < dims.size(); ++i) out.shape[i] = a.in[0].shape[static_cast<size_t>(dims[i])];
   out.layout = default_layout(dims.size());
   return out;

@@ -3,6 +3,7 @@
 #include "ops/defs.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
+#include "tensor/symbols.h"
 
 namespace ingot {
 namespace {
@@ -10,9 +11,19 @@ namespace {
 // A slice is a view: it starts `start` steps in and steps `step` times as far.
 Dim length(const SliceAttrs& s) { return floor_div(s.end - s.start + (s.step - 1), s.step); }
 
+void check_part(const SliceAttrs& s, const Shape& shape) {
+  check_dim(s.dim, shape.size());
+  CHECK(s.step >= 1, "step is {}, it must be at least 1", s.step);
+  const Dim size = shape[static_cast<size_t>(s.dim)];
+  if (s.start.is_number() && s.end.is_number() && size.is_number())
+    CHECK(s.start >= 0 && s.start <= s.end && s.end <= size, "{}:{} is outside dimension {} of {}", s.start.value(),
+          s.end.value(), s.dim, to_string(shape));
+}
+
 Results infer(const InferArgs& a) {
   const auto& s = a.as<SliceAttrs>();
   Spec out = a.in[0];
+  check_part(s, out.shape);
   out.shape[static_cast<size_t>(s.dim)] = length(s);
   return out;
 }
@@ -42,8 +53,14 @@ Tensors vjp(const VjpArgs& a) {
 }
 
 Results infer_grad(const InferArgs& a) {
+  const auto& s = a.as<SliceGradAttrs>();
+  check_part(s, s.shape);
   Spec out = a.in[0];
-  out.shape = a.as<SliceGradAttrs>().shape;
+  out.shape = s.shape;
+  out.shape[static_cast<size_t>(s.dim)] = length(s);
+  CHECK(equal_shapes(a.in[0].shape, out.shape), "the gradient {} must be {}", to_string(a.in[0].shape),
+        to_string(out.shape));
+  out.shape = s.shape;
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include "ops/defs.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
+#include "tensor/symbols.h"
 
 namespace ingot {
 namespace {
@@ -12,6 +13,11 @@ int dim_of(const Attrs& attrs) { return static_cast<int>(attrs.get<DimAttrs>().d
 
 Results infer(const InferArgs& a) {
   check_floating(a.in[0]);
+  check_dim(a.as<DimAttrs>().dim, a.in[0].shape.size());
+  for (const Spec& x : a.in.subspan(1)) {
+    check_same_dtype(a.in[0], x);
+    CHECK(equal_shapes(x.shape, a.in[0].shape), "{} and {} differ", to_string(x.shape), to_string(a.in[0].shape));
+  }
   return a.in[0];
 }
 

@@ -28,11 +28,11 @@ std::string layer_line(const EngineData& engine, const Binding& binding, size_t 
   const PlanStep& step = engine.plan.steps[i];
   const auto result = static_cast<size_t>(step.results[0]);
   const int32_t scratch = binding.steps[i].scratch;
-  std::string out = fmt::format(
-      "{:<5}{:<32}{:<20}{:<15}{:<28}{:>12}{:>12}  {:<9}", i, step.path.empty() ? engine.plan.tensors[result].name : step.path,
-      step.op->name, step.tactic, type_text(binding.placement.sized.specs[result]),
-      binding.placement.sized.bytes(step.results[0]),
-      scratch >= 0 ? binding.payload[static_cast<size_t>(scratch)] : 0, sharing(binding, i));
+  std::string out =
+      fmt::format("{:<5}{:<32}{:<20}{:<15}{:<28}{:>12}{:>12}  {:<9}", i,
+                  step.path.empty() ? engine.plan.tensors[result].name : step.path, step.op->name, step.tactic,
+                  type_text(binding.placement.sized.specs[result]), binding.placement.sized.bytes(step.results[0]),
+                  scratch >= 0 ? binding.payload[static_cast<size_t>(scratch)] : 0, sharing(binding, i));
   if (profile != nullptr) {
     const double seconds = i < profile->seconds.size() ? profile->seconds[i] : 0;
     out += fmt::format("{:>10.3f}{:>8.1f}", seconds * 1e3 / static_cast<double>(std::max<size_t>(profile->runs, 1)),
@@ -50,6 +50,10 @@ std::string Engine::describe(const SymbolValues& sizes, const Profile* profile) 
   std::string out = fmt::format("{:<5}{:<32}{:<20}{:<15}{:<28}{:>12}{:>12}  {:<9}{}\n", "step", "layer", "op", "tactic",
                                 "result", "bytes", "scratch", "memory", profile != nullptr ? "        ms       %" : "");
   for (size_t i = 0; i < data_->plan.steps.size(); ++i) out += layer_line(*data_, binding, i, profile, total);
+  for (size_t i = 0; i < data_->plan.outputs.size(); ++i)
+    if (binding.placement.output_copy[i])
+      out += fmt::format("output {} is copied from %{}\n", data_->plan.outputs[i].name,
+                         data_->plan.tensor(data_->plan.outputs[i].tensor).name);
   const MemoryPlan& m = binding.memory;
   return out + fmt::format("arena {} bytes, {} without sharing; weights {}, inputs {}, outputs {}\n", m.peak, m.sum,
                            m.weights, m.inputs, m.outputs);

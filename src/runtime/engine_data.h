@@ -23,8 +23,8 @@ struct SizeSource {
 /// What all copies and contexts of an engine share.
 struct EngineData {
   Plan plan;
-  std::vector<WeightData> weights;        // by Plan::weights
-  std::vector<SizeSource> size_sources;   // by Plan::sizes
+  std::vector<WeightData> weights;       // by Plan::weights
+  std::vector<SizeSource> size_sources;  // by Plan::sizes
 };
 
 /// Validates the plan; the weights must be as long as it says. Checks its shape rules at the sizes' examples.

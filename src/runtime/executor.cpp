@@ -124,8 +124,7 @@ void Executor::connect(Binding& binding, std::span<const Tensor> inputs, std::sp
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Array y = array_of(outputs[i]);
     const std::string& name = engine_->plan.outputs[i].name;
-    for (const Tensor& x : inputs)
-      CHECK(!overlap(y, array_of(x)), "output '{}' shares memory with an input", name);
+    for (const Tensor& x : inputs) CHECK(!overlap(y, array_of(x)), "output '{}' shares memory with an input", name);
     for (size_t j = 0; j < i; ++j)
       CHECK(!overlap(y, array_of(outputs[j])), "output '{}' shares memory with another", name);
   }

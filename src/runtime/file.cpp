@@ -23,7 +23,7 @@ namespace {
 struct Header {
   std::array<char, 8> magic;
   uint32_t version, header_bytes;
-  uint64_t plan_bytes, plan_hash;        // hashed with the zeros that follow
+  uint64_t plan_bytes, plan_hash;  // hashed with the zeros that follow
   uint64_t weights_offset, weights_bytes;
   uint64_t reserved;
   uint64_t hash;  // of what stands before it

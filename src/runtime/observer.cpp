@@ -61,7 +61,8 @@ void Guard::before_step(size_t step) const {
   for (size_t i = 0; i < binding_.lifetimes.size(); ++i) {
     const Lifetime& l = binding_.lifetimes[i];
     if (static_cast<size_t>(l.first) != step) continue;
-    std::memset(arena_ + l.offset + binding_.payload[i], kGuardByte, static_cast<size_t>(l.bytes - binding_.payload[i]));
+    std::memset(arena_ + l.offset + binding_.payload[i], kGuardByte,
+                static_cast<size_t>(l.bytes - binding_.payload[i]));
   }
 }
 

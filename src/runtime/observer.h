@@ -9,7 +9,7 @@ namespace ingot {
 class Observer {
  public:
   Observer(const Plan& plan, const Binding& binding, const RunOptions& options);
-  void before_run() const;                // inputs and weights
+  void before_run() const;  // inputs and weights
   void after_step(size_t step) const;
 
  private:

@@ -150,8 +150,7 @@ class Placer {
       Memory& memory = memory_of(id);
       const Spec& spec = spec_of(id);
       const bool whole = memory.kind == Memory::Kind::arena && place.offset == 0 &&
-                         memory.life.bytes == out_.sized.bytes(id) &&
-                         is_dense(spec.shape, place.strides, spec.layout);
+                         memory.life.bytes == out_.sized.bytes(id) && is_dense(spec.shape, place.strides, spec.layout);
       if (whole) {
         memory.kind = Memory::Kind::output;
         memory.index = static_cast<int32_t>(i);

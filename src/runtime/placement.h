@@ -6,8 +6,8 @@
 
 namespace ingot {
 
-/// Bytes that tensors lie in: one tensor's own, or shared by a result and its views, by a concat's result and its parts,
-/// by an operand and the result that takes its memory over.
+/// Bytes that tensors lie in: one tensor's own, or shared by a result and its views, by a concat's result and its
+/// parts, by an operand and the result that takes its memory over.
 struct Memory {
   enum class Kind : uint8_t { arena, input, output, weight } kind = Kind::arena;
   int32_t index = 0;  // which input, output or weight
@@ -25,7 +25,7 @@ struct Place {
 /// from who reads what, so that a wrong plan can be slow but not wrong.
 struct Placement {
   SizedPlan sized;
-  std::vector<Place> places;      // by tensor
+  std::vector<Place> places;  // by tensor
   std::vector<Memory> memories;
   std::vector<bool> runs;         // by step: a view has nothing to do, nor a concat whose parts are all in place
   std::vector<bool> output_copy;  // by output: its tensor lies elsewhere and is copied at the end

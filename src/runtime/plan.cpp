@@ -20,8 +20,8 @@ std::string list_text(const Plan& plan, const std::vector<TensorId>& ids) {
 }
 
 std::string step_text(const Plan& plan, const PlanStep& step) {
-  std::string out = fmt::format("  {} = {}({})", list_text(plan, step.results), step.op->name,
-                                list_text(plan, step.operands));
+  std::string out =
+      fmt::format("  {} = {}({})", list_text(plan, step.results), step.op->name, list_text(plan, step.operands));
   if (const std::string attrs = to_string(step.attrs); !attrs.empty()) out += " {" + attrs + "}";
   out += ": " + type_text(plan.tensor(step.results[0]).spec);
   if (step.tactic != "eval") out += " by " + step.tactic;
@@ -48,13 +48,14 @@ std::string name_of(const PlanStep& step) {
 }
 
 std::string to_string(const Plan& plan) {
-  std::string out = fmt::format("built for {}, {}, {} threads\n", plan.built_for.cpu, plan.built_for.isa,
-                                plan.built_for.threads);
+  std::string out =
+      fmt::format("built for {}, {}, {} threads\n", plan.built_for.cpu, plan.built_for.isa, plan.built_for.threads);
   for (const PlanSize& s : plan.sizes) out += fmt::format("size {} = {} in {}..{}\n", s.name, s.example, s.min, s.max);
   for (const TensorId id : plan.inputs)
     out += fmt::format("input %{}: {}\n", plan.tensor(id).name, type_text(plan.tensor(id).spec));
   for (const PlanStep& step : plan.steps) out += step_text(plan, step);
-  for (const PlanOutput& o : plan.outputs) out += fmt::format("output {} as {}\n", operand_text(plan, o.tensor), o.name);
+  for (const PlanOutput& o : plan.outputs)
+    out += fmt::format("output {} as {}\n", operand_text(plan, o.tensor), o.name);
   return out;
 }
 

@@ -20,9 +20,9 @@ struct Tactic {
   void (*eval)(const EvalArgs&) = nullptr;
 
   // With a packed operand:
-  size_t (*packed_bytes)(const EvalArgs&) = nullptr;       // what pack writes
-  std::string (*packed_form)(const EvalArgs&) = nullptr;   // names the format that is best here
-  void (*pack)(const EvalArgs&, void* packed) = nullptr;   // from the dense operand
+  size_t (*packed_bytes)(const EvalArgs&) = nullptr;      // what pack writes
+  std::string (*packed_form)(const EvalArgs&) = nullptr;  // names the format that is best here
+  void (*pack)(const EvalArgs&, void* packed) = nullptr;  // from the dense operand
   /// Throws Error unless the bytes are this operand in `form`: for data from a file.
   void (*check_packed)(const Array& operand, const Attrs& attrs, std::span<const std::byte> packed,
                        std::string_view form) = nullptr;

@@ -43,8 +43,7 @@ class Validator {
     for (const PlanTensor& t : plan_.tensors) check_tensor(t);
     check_inputs();
     for (size_t i = 0; i < plan_.steps.size(); ++i) check_step(static_cast<int32_t>(i));
-    for (size_t i = 0; i < made_.size(); ++i)
-      CHECK(made_[i], "tensor '{}' is made by no step", plan_.tensors[i].name);
+    for (size_t i = 0; i < made_.size(); ++i) CHECK(made_[i], "tensor '{}' is made by no step", plan_.tensors[i].name);
     for (const PlanTensor& t : plan_.tensors) check_part(t);
     check_outputs();
     for (const auto* list : {&plan_.preprocessing.mean, &plan_.preprocessing.std})
@@ -196,9 +195,7 @@ Spec at_sizes(const PlanTensor& t, const SymbolValues& sizes) {
   return spec;
 }
 
-bool agrees(const Spec& a, const Spec& b) {
-  return a.shape == b.shape && a.dtype == b.dtype && a.layout == b.layout;
-}
+bool agrees(const Spec& a, const Spec& b) { return a.shape == b.shape && a.dtype == b.dtype && a.layout == b.layout; }
 
 void check_shape_rule(const PlanStep& step, const Attrs& attrs, const SizedPlan& sized) {
   std::vector<Spec> operands;

@@ -19,8 +19,8 @@ struct SizedPlan {
   std::vector<Attrs> attrs;  // by step
   int64_t bytes(TensorId id) const;
 };
-/// Throws Error where a size is negative or too large, or a step's shape rule gives other shapes, dtypes or layouts than
-/// the plan says: what kernels get is then what they expect.
+/// Throws Error where a size is negative or too large, or a step's shape rule gives other shapes, dtypes or layouts
+/// than the plan says: what kernels get is then what they expect.
 SizedPlan at_sizes(const Plan& plan, const SymbolValues& sizes);
 
 /// Throws Error unless the sizes are those of the plan, each in its range.

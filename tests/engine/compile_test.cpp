@@ -84,7 +84,9 @@ TEST(Compile, TacticsCanBeForced) {
 TEST(Compile, OneWeightOfTwoConvolutionsIsPackedOnce) {
   const Tensor w = random({4, 4, 3, 3}, 1);
   const Graph graph = traced(
-      [&](const Tensors& in) { return Tensors{conv2d(relu(conv2d(in[0], w, {}, {.padding = 1})), w, {}, {.padding = 1}), sum(w)}; },
+      [&](const Tensors& in) {
+        return Tensors{conv2d(relu(conv2d(in[0], w, {}, {.padding = 1})), w, {}, {.padding = 1}), sum(w)};
+      },
       {{4, 4, 6, 6}});
   const Engine engine = compile(graph, {.disabled_passes = {"fold_constants"}, .time_tactics = false});
   expect_runs_as(engine, graph, {1, 3});
@@ -115,7 +117,8 @@ TEST(Compile, PassesCanBeSwitchedOff) {
 
 TEST(Compile, ReportsAsJson) {
   BuildReport report;
-  compile(traced([](const Tensors& in) { return Tensors{concat({relu(in[0]), in[0]}, 1)}; }, {{4, 3, 2, 2}}), {}, &report);
+  compile(traced([](const Tensors& in) { return Tensors{concat({relu(in[0]), in[0]}, 1)}; }, {{4, 3, 2, 2}}), {},
+          &report);
   const std::string json = to_json(report);
   for (const char* key : {"\"passes\"", "\"tactics\"", "\"concat_parts\"", "\"peak\"", "is an input of the graph"})
     EXPECT_THAT(json, HasSubstr(key));

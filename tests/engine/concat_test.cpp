@@ -31,11 +31,13 @@ TEST(Concat, ElementwisePartsAreMadeInPlaceAtAnyBatch) {
 }
 
 TEST(Concat, AConvolutionWritesStraightOnlyWhereThePartIsDense) {
-  const auto strided = parts_of([](const Tensors& in) { return Tensors{concat({conv3(in[0], 4, 1), relu(in[0])}, 1)}; });
+  const auto strided =
+      parts_of([](const Tensors& in) { return Tensors{concat({conv3(in[0], 4, 1), relu(in[0])}, 1)}; });
   EXPECT_FALSE(strided[0].in_place);
   EXPECT_THAT(strided[0].reason, HasSubstr("conv2d would copy"));
   EXPECT_TRUE(strided[1].in_place);
-  const auto dense = parts_of([](const Tensors& in) { return Tensors{concat({conv3(in[0], 4, 1), conv3(in[0], 4, 5)}, 0)}; });
+  const auto dense =
+      parts_of([](const Tensors& in) { return Tensors{concat({conv3(in[0], 4, 1), conv3(in[0], 4, 5)}, 0)}; });
   EXPECT_TRUE(dense[0].in_place && dense[1].in_place);
 }
 
@@ -51,12 +53,13 @@ TEST(Concat, InputsConstantsOutputsAndRepeatedPartsAreCopied) {
   EXPECT_THAT(parts[3].reason, HasSubstr("appears twice"));
   const Graph constant = [] {
     const std::map<std::string, Tensor> data{{"c", random({2, 3, 5, 7}, 9)}};
-    return parse_graph("const @c: f32[2, 3, 5, 7]\n"
-                       "graph(%x: f32[2, 3, 5, 7]) {\n"
-                       "  %r = relu(%x): f32[2, 3, 5, 7]\n"
-                       "  %y = concat(%r, @c) {dim=1}: f32[2, 6, 5, 7]\n"
-                       "  return %y\n}\n",
-                       data);
+    return parse_graph(
+        "const @c: f32[2, 3, 5, 7]\n"
+        "graph(%x: f32[2, 3, 5, 7]) {\n"
+        "  %r = relu(%x): f32[2, 3, 5, 7]\n"
+        "  %y = concat(%r, @c) {dim=1}: f32[2, 6, 5, 7]\n"
+        "  return %y\n}\n",
+        data);
   }();
   BuildReport report;
   const Engine engine = compile(constant, {.time_tactics = false}, &report);
@@ -85,7 +88,8 @@ TEST(Concat, NestedConcatsAreMadeInTheOutermost) {
 }
 
 TEST(Concat, EmptyPartsAndOtherDimensions) {
-  parts_of([](const Tensors& in) { return Tensors{concat({relu(in[0]), relu(slice(in[0], 1, 2, 2)), tanh(in[0])}, 1)}; });
+  parts_of(
+      [](const Tensors& in) { return Tensors{concat({relu(in[0]), relu(slice(in[0], 1, 2, 2)), tanh(in[0])}, 1)}; });
   parts_of([](const Tensors& in) { return Tensors{concat({relu(in[0]), tanh(in[0])}, 2) * 2.0}; });
   parts_of([](const Tensors& in) { return Tensors{concat({relu(in[0]), tanh(in[0])}, 3) * 2.0}; });
   parts_of([](const Tensors& in) { return Tensors{concat({relu(in[0]), tanh(in[0])}, 0) * 2.0}; });
@@ -125,12 +129,12 @@ TEST(Concat, AFusedResidualThatIsAPartOfAConcatIsReadWithItsStrides) {
 TEST(Concat, ASumInPlaceDoesNotOverwriteAPartOfAConcat) {
   parts_of([](const Tensors& in) {
     const Tensor a = relu(in[0]);
-    const Tensor y = conv3(in[0], 6, 1) + a;          // a's last reader but for the concat
+    const Tensor y = conv3(in[0], 6, 1) + a;  // a's last reader but for the concat
     return Tensors{concat({a, tanh(in[0])}, 1) * 2.0, y};
   });
   parts_of([](const Tensors& in) {
     const Tensor a = relu(in[0]), joined = concat({a, tanh(in[0])}, 1);
-    const Tensor y = conv3(in[0], 6, 1) + a;          // after the concat, which is read later still
+    const Tensor y = conv3(in[0], 6, 1) + a;  // after the concat, which is read later still
     return Tensors{y * 2.0, joined * 2.0};
   });
   parts_of([](const Tensors& in) {
@@ -140,7 +144,8 @@ TEST(Concat, ASumInPlaceDoesNotOverwriteAPartOfAConcat) {
 }
 
 TEST(Concat, SwitchedOffEverythingIsCopied) {
-  const Graph graph = traced([](const Tensors& in) { return Tensors{concat({relu(in[0]), tanh(in[0])}, 1)}; }, {kImage});
+  const Graph graph =
+      traced([](const Tensors& in) { return Tensors{concat({relu(in[0]), tanh(in[0])}, 1)}; }, {kImage});
   BuildReport report;
   const Engine engine = compile(graph, {.elide_concats = false, .time_tactics = false}, &report);
   EXPECT_TRUE(report.concat_parts.empty());

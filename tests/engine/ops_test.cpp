@@ -62,22 +62,23 @@ std::vector<Row> rows() {
   add_binary("mul", mul);
   add_binary("div", [=](const Tensor& a, const Tensor& b) { return div(a, positive(b)); });
   add_binary("pow", [=](const Tensor& a, const Tensor& b) { return pow(positive(a), b); });
-  add_binary("maximum", maximum);
-  add_binary("minimum", minimum);
+  add_binary("maximum", [](const Tensor& a, const Tensor& b) { return maximum(a, b); });
+  add_binary("minimum", [](const Tensor& a, const Tensor& b) { return minimum(a, b); });
   const auto compare = [&](const std::string& name, std::function<Tensor(const Tensor&, const Tensor&)> f) {
     add_binary(name, [f](const Tensor& a, const Tensor& b) { return where(f(a, b), a * 2.0, b); });
   };
   compare("eq", [](const Tensor& a, const Tensor& b) { return eq(floor(a), floor(b)); });
   compare("ne", [](const Tensor& a, const Tensor& b) { return ne(floor(a), floor(b)); });
-  compare("lt", lt);
-  compare("le", le);
-  compare("gt", gt);
-  compare("ge", ge);
+  compare("lt", [](const Tensor& a, const Tensor& b) { return lt(a, b); });
+  compare("le", [](const Tensor& a, const Tensor& b) { return le(a, b); });
+  compare("gt", [](const Tensor& a, const Tensor& b) { return gt(a, b); });
+  compare("ge", [](const Tensor& a, const Tensor& b) { return ge(a, b); });
 
   const auto add = [&](const std::string& name, std::vector<Shape> in, std::function<Tensors(const Tensors&)> f) {
     out.push_back({name, std::move(in), std::move(f)});
   };
-  add("sum", {kImage}, [](const Tensors& in) { return Tensors{sum(in[0], {2}), sum(in[0]), sum(in[0], {1, 3}, true)}; });
+  add("sum", {kImage},
+      [](const Tensors& in) { return Tensors{sum(in[0], {2}), sum(in[0]), sum(in[0], {1, 3}, true)}; });
   add("mean", {kImage}, [](const Tensors& in) { return Tensors{mean(in[0], {2, 3}), mean(in[0], {0})}; });
   add("amax", {kImage}, [](const Tensors& in) { return Tensors{amax(in[0], {1}), amin(in[0], {2, 3}, true)}; });
   add("var", {kImage}, [](const Tensors& in) { return Tensors{var(in[0], {1})}; });
@@ -126,9 +127,8 @@ std::vector<Row> rows() {
     const auto r = batch_norm_train_fused(in[0], random({6}, 3), random({6}, 4), in[0], true);
     return Tensors{r.y, r.mean, r.var};
   });
-  add("max_pool2d", {kImage}, [](const Tensors& in) {
-    return Tensors{max_pool2d(relu(in[0]), {.kernel = 3, .stride = 2, .padding = 1})};
-  });
+  add("max_pool2d", {kImage},
+      [](const Tensors& in) { return Tensors{max_pool2d(relu(in[0]), {.kernel = 3, .stride = 2, .padding = 1})}; });
   add("avg_pool2d", {kImage}, [](const Tensors& in) {
     return Tensors{avg_pool2d(relu(in[0]), {.kernel = 2, .ceil_mode = false, .count_include_pad = false}),
                    adaptive_avg_pool2d(in[0], {2, 3})};
@@ -156,8 +156,7 @@ TEST_P(EngineOps, RunsUnoptimised) {
   expect_compiles(GetParam().run, GetParam().inputs, options);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, EngineOps, ::testing::ValuesIn(rows()),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, EngineOps, ::testing::ValuesIn(rows()), [](const auto& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace ingot::testing

@@ -1,0 +1,173 @@
+#include <fstream>
+#include <random>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "plans.h"
+#include "runtime/packing.h"
+#include "runtime/plan_bytes.h"
+#include "runtime/validate.h"
+
+namespace ingot::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+void write(const std::filesystem::path& path, std::string_view bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+/// Loading must either refuse with an Error that names the path, or give an engine that runs or refuses.
+enum class Outcome { refused, loaded };
+Outcome load(const std::filesystem::path& path, const LoadOptions& options = {}) {
+  try {
+    const Engine engine = Engine::load(path, options);
+    for (const int64_t n : {1, 2, 8}) {
+      try {
+        Tensors in;
+        for (const TensorInfo& info : engine.inputs()) {
+          Shape shape = info.shape;
+          for (Dim& d : shape) d = substitute(d, {{"n", n}});
+          in.push_back(zeros(shape, info.dtype));
+        }
+        Context(engine, {.guard = true}).run(in);
+      } catch (const Error&) {
+      }
+    }
+    return Outcome::loaded;
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr(path.string()));
+    return Outcome::refused;
+  }
+}
+
+class EngineFile : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    small_engine().save(path_);
+    bytes_ = read_file(path_);
+    std::memcpy(&plan_bytes_, bytes_.data() + 16, 8);
+    std::memcpy(&weights_offset_, bytes_.data() + 32, 8);
+  }
+  std::string plan() const { return bytes_.substr(64, plan_bytes_); }
+
+  /// The file with another plan, its hashes right: what an attacker would write.
+  std::string with_plan(const std::string& plan) const {
+    std::string padded = plan;
+    padded.resize((plan.size() + 63) / 64 * 64, '\0');
+    std::string file = bytes_.substr(0, 64) + padded + bytes_.substr(weights_offset_);
+    const uint64_t size = plan.size(), hash = hash_bytes(padded.data(), padded.size()), offset = 64 + padded.size();
+    std::memcpy(file.data() + 16, &size, 8);
+    std::memcpy(file.data() + 24, &hash, 8);
+    std::memcpy(file.data() + 32, &offset, 8);
+    const uint64_t header_hash = hash_bytes(file.data(), 56);
+    std::memcpy(file.data() + 56, &header_hash, 8);
+    return file;
+  }
+
+  std::filesystem::path path_ = temporary("file.ingot");
+  std::string bytes_;
+  uint64_t plan_bytes_ = 0, weights_offset_ = 0;
+};
+
+TEST_F(EngineFile, GivesTheSameBits) {
+  const Engine made = small_engine(), loaded = Engine::load(path_, {.verify = true});
+  for (const int64_t n : {1, 2, 3, 8}) {
+    const Tensors in{random({n, 3, 4, 4}, 9)};
+    const Tensors a = made.run(in), b = loaded.run(in);
+    for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(values(a[i]), values(b[i]));
+  }
+  EXPECT_EQ(made.text(), loaded.text());
+  EXPECT_EQ(loaded.class_names(), (std::vector<std::string>{"cat", "dog"}));
+  EXPECT_EQ(loaded.preprocessing(), made.preprocessing());
+  EXPECT_EQ(loaded.outputs()[0].name, "logits");
+  loaded.save(path_);
+  EXPECT_EQ(read_file(path_), bytes_);
+}
+
+TEST_F(EngineFile, RefusesEveryFlippedBitOfHeaderAndPlan) {
+  std::mt19937 random(1);
+  for (size_t at = 0; at < weights_offset_; at += 1 + (at < 64 ? 0 : random() % 7)) {
+    std::string broken = bytes_;
+    broken[at] = static_cast<char>(broken[at] ^ (1 << random() % 8));
+    write(path_, broken);
+    ASSERT_EQ(load(path_), Outcome::refused) << "byte " << at;
+  }
+}
+
+TEST_F(EngineFile, RefusesEveryTruncation) {
+  for (size_t size = 0; size < bytes_.size(); size += size < weights_offset_ + 128 ? 1 : 97) {
+    write(path_, std::string_view(bytes_).substr(0, size));
+    ASSERT_EQ(load(path_), Outcome::refused) << size;
+  }
+  write(path_, bytes_ + "x");
+  EXPECT_EQ(load(path_), Outcome::refused);
+}
+
+TEST_F(EngineFile, VerifyFindsEveryFlippedBitOfTheWeights) {
+  std::mt19937 random(1);
+  for (size_t at = weights_offset_; at < bytes_.size(); at += 1 + random() % 29) {
+    std::string broken = bytes_;
+    broken[at] = static_cast<char>(broken[at] ^ (1 << random() % 8));
+    write(path_, broken);
+    ASSERT_EQ(load(path_, {.verify = true}), Outcome::refused) << "byte " << at;
+    load(path_);  // without, it must not crash
+  }
+}
+
+TEST_F(EngineFile, RefusesRandomBytes) {
+  std::mt19937 random(1);
+  for (int round = 0; round < 300; ++round) {
+    std::string noise(random() % 2000, '\0');
+    for (char& c : noise) c = static_cast<char>(random());
+    if (round % 2 == 0) noise.replace(0, std::min<size_t>(16, noise.size()), bytes_, 0, 16);
+    write(path_, noise);
+    ASSERT_EQ(load(path_), Outcome::refused);
+  }
+  EXPECT_THAT([] { Engine::load("/nowhere.ingot"); }, ThrowsMessage<Error>(HasSubstr("/nowhere.ingot")));
+  EXPECT_THAT([] { Engine::load("/tmp"); }, ThrowsMessage<Error>(HasSubstr("not a regular file")));
+}
+
+// With right hashes the validator alone stands between the bytes and the kernels.
+TEST_F(EngineFile, SurvivesDamagedPlansWithRightHashes) {
+  write(path_, with_plan(plan()));
+  ASSERT_EQ(load(path_), Outcome::loaded);
+  std::mt19937 random(1);
+  int refused = 0;
+  for (int round = 0; round < 1000; ++round) {
+    std::string broken = plan();
+    for (unsigned flips = 1 + random() % 3; flips > 0; --flips) {
+      char& c = broken[random() % broken.size()];
+      c = random() % 2 == 0 ? static_cast<char>(c ^ (1 << random() % 8)) : static_cast<char>(random());
+    }
+    write(path_, with_plan(broken));
+    refused += load(path_) == Outcome::refused;
+  }
+  EXPECT_GT(refused, 600);
+}
+
+TEST_F(EngineFile, SurvivesPlansThatAreCutOrGoOn) {
+  for (size_t size = 0; size < plan_bytes_; size += 3) {
+    write(path_, with_plan(plan().substr(0, size)));
+    ASSERT_EQ(load(path_), Outcome::refused);
+  }
+  write(path_, with_plan(plan() + '\0'));
+  EXPECT_EQ(load(path_), Outcome::refused);
+}
+
+// Packed for another machine, weights are unpacked and packed anew.
+TEST_F(EngineFile, RepacksForThisMachine) {
+  Plan plan = small_engine().data().plan;
+  plan.built_for.threads += 1;
+  const std::string bytes = to_bytes(plan);
+  write(path_, with_plan(bytes));
+  const Engine loaded = Engine::load(path_);
+  const Tensors in{random({3, 3, 4, 4}, 9)};
+  EXPECT_EQ(values(loaded.run(in)[0]), values(small_engine().run(in)[0]));
+  EXPECT_NE(loaded.data().plan.built_for.threads, plan.built_for.threads);
+}
+
+}  // namespace
+}  // namespace ingot::testing
