@@ -228,7 +228,8 @@ Tensor read_idx(const std::filesystem::path& path, size_t max_bytes = size_t{1} 
 /// become colour, 16 bits become 8, transparency is dropped. Throws Error with the path for anything that is not a
 /// sound PNG of at most `max_pixels`.
 Tensor read_png(const std::filesystem::path& path, int64_t max_pixels = int64_t{1} << 28);
-/// Writes u8 [1,H,W] or [3,H,W], any strides.
+/// The bytes of a PNG file of u8 [1,H,W] or [3,H,W], any strides.
+std::string encode_png(const Tensor& image);
 void write_png(const std::filesystem::path& path, const Tensor& image);
 
 /// Stacks samples to a batch: tensors along a new first dimension, numbers to i64 and f64 tensors; texts stay lists;
