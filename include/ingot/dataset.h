@@ -130,9 +130,16 @@ class TensorDataset : public Dataset {
   int64_t size_;
 };
 
-/// Images [N,1,28,28] u8 and labels [N] i64 from the two IDX files of MNIST or Fashion-MNIST under `root`, .gz or
-/// plain. Throws Error with path, index and reason where a file is damaged or a label is outside [0, 10).
-class Mnist : public TensorDataset {
+/// Images [N,1,H,W] u8 and labels [N] i64 from two IDX files under `root` that have MNIST's names
+/// (train-images-idx3-ubyte, t10k-labels-idx1-ubyte, ...), .gz or plain. Throws Error with path, index and reason where
+/// a file is damaged or a label is outside [0, classes).
+class IdxDataset : public TensorDataset {
+ public:
+  explicit IdxDataset(const std::filesystem::path& root, bool train = true, std::optional<int64_t> classes = {});
+};
+
+/// MNIST or Fashion-MNIST: 10 classes, images [N,1,28,28].
+class Mnist : public IdxDataset {
  public:
   explicit Mnist(const std::filesystem::path& root, bool train = true);
   static std::span<const std::string_view> class_names();

@@ -6,6 +6,7 @@ namespace ingot {
 namespace {
 
 constexpr int64_t kClasses = 10, kSide = 28;
+constexpr int64_t kMostClasses = 256;  // that labels u8 can name
 
 std::filesystem::path find_file(const std::filesystem::path& root, const std::string& name) {
   for (const char* ending : {".gz", ""})
@@ -18,14 +19,13 @@ std::string stem(bool train, const char* kind) { return std::string(train ? "tra
 Tensor read_images(const std::filesystem::path& root, bool train) {
   const auto path = find_file(root, stem(train, "images-idx3"));
   const Tensor images = read_idx(path);
-  const Shape wanted{images.shape()[0], kSide, kSide};
-  CHECK(images.dtype() == DType::u8 && images.shape() == wanted, "{}: holds {} {}, images u8 [n, {}, {}] are expected",
-        path.string(), name_of(images.dtype()), to_string(images.shape()), kSide, kSide);
-  const Shape shape{wanted[0], 1, kSide, kSide};
+  CHECK(images.dtype() == DType::u8 && images.rank() == 3, "{}: holds {} {}, images u8 [n, h, w] are expected",
+        path.string(), name_of(images.dtype()), to_string(images.shape()));
+  const Shape shape{images.size(0), 1, images.size(1), images.size(2)};
   return make_tensor(images.impl()->storage, 0, shape, strides_for(shape, Layout::channels_last), DType::u8);
 }
 
-Tensor read_labels(const std::filesystem::path& root, bool train, int64_t images) {
+Tensor read_labels(const std::filesystem::path& root, bool train, int64_t images, int64_t classes) {
   const auto path = find_file(root, stem(train, "labels-idx1"));
   const Tensor labels = read_idx(path);
   CHECK(labels.dtype() == DType::u8 && labels.rank() == 1, "{}: holds {} {}, labels u8 [n] are expected", path.string(),
@@ -35,15 +35,15 @@ Tensor read_labels(const std::filesystem::path& root, bool train, int64_t images
   auto* to = out.mutable_data<int64_t>();
   const auto* from = labels.data<uint8_t>();
   for (int64_t i = 0; i < images; ++i) {
-    CHECK(from[i] < kClasses, "{}: label {} at index {} is outside [0, {})", path.string(), from[i], i, kClasses);
+    CHECK(from[i] < classes, "{}: label {} at index {} is outside [0, {})", path.string(), from[i], i, classes);
     to[i] = from[i];
   }
   return out;
 }
 
-TensorDataset read_both(const std::filesystem::path& root, bool train) {
+TensorDataset read_both(const std::filesystem::path& root, bool train, int64_t classes) {
   const Tensor images = read_images(root, train);
-  return {images, read_labels(root, train, images.size(0))};
+  return {images, read_labels(root, train, images.size(0), classes)};
 }
 
 constexpr std::array<std::string_view, kClasses> kDigits{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
@@ -52,7 +52,14 @@ constexpr std::array<std::string_view, kClasses> kClothes{"T-shirt/top", "Trouse
 
 }  // namespace
 
-Mnist::Mnist(const std::filesystem::path& root, bool train) : TensorDataset(read_both(root, train)) {}
+IdxDataset::IdxDataset(const std::filesystem::path& root, bool train, std::optional<int64_t> classes)
+    : TensorDataset(read_both(root, train, classes.value_or(kMostClasses))) {}
+
+Mnist::Mnist(const std::filesystem::path& root, bool train) : IdxDataset(root, train, kClasses) {
+  const Shape wanted{size(), 1, kSide, kSide};
+  CHECK(inputs().shape() == wanted, "{}: the images are {}, [n, 1, {}, {}] is expected", root.string(),
+        to_string(inputs().shape()), kSide, kSide);
+}
 
 std::span<const std::string_view> Mnist::class_names() { return kDigits; }
 std::span<const std::string_view> FashionMnist::class_names() { return kClothes; }

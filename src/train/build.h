@@ -1,0 +1,30 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "ingot/schedulers.h"
+#include "ingot/train.h"
+
+// From sections of a TrainConfig to the objects that they describe.
+namespace ingot {
+
+/// The model for this task, its weights drawn by the seed.
+std::unique_ptr<Module> make_model(const ModelConfig& config, const Task& task, uint64_t seed);
+
+/// Scores and class indices to a mean over the batch.
+using Loss = std::function<Tensor(const Tensor& scores, const Tensor& target)>;
+Loss make_loss(const LossConfig& config);
+
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const Tensors& params);
+
+/// Null where there is none to follow. Throws Error where the schedules are longer than the training, or one follows
+/// another that has no end.
+std::unique_ptr<LRScheduler> make_scheduler(const std::vector<SchedulerConfig>& configs, Optimizer& optimizer,
+                                            int64_t epochs, int64_t steps_per_epoch);
+
+/// The training images as the network sees them: augmented, f32, normalised.
+DatasetHandle augmented(DatasetHandle images, const Task& task, const std::vector<AugmentConfig>& augment);
+
+}  // namespace ingot

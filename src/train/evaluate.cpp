@@ -1,0 +1,88 @@
+#include <chrono>
+
+#include <nlohmann/json.hpp>
+
+#include "base/check.h"
+#include "ingot/data_loader.h"
+#include "ingot/losses.h"
+#include "ingot/train.h"
+
+namespace ingot {
+namespace {
+
+/// Restores a module's mode.
+class EvalMode {
+ public:
+  explicit EvalMode(Module& module) : module_(module), training_(module.is_training()) { module_.eval(); }
+  ~EvalMode() { module_.train(training_); }
+  EvalMode(const EvalMode&) = delete;
+  EvalMode& operator=(const EvalMode&) = delete;
+
+ private:
+  Module& module_;
+  bool training_;
+};
+
+double share(int64_t part, int64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+void check_targets(const std::vector<int64_t>& targets, const Batch& batch, int64_t classes) {
+  for (size_t i = 0; i < targets.size(); ++i)
+    CHECK(targets[i] >= 0 && targets[i] < classes, "label {} of image {} is outside [0, {})", targets[i],
+          batch.indices[i], classes);
+}
+
+}  // namespace
+
+EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, const Task& task, int64_t batch_size) {
+  const auto classes = static_cast<size_t>(task.classes());
+  EvalResult result{.class_names = task.class_names,
+                    .confusion = {classes, std::vector<int64_t>(classes)},
+                    .samples = images->size()};
+  const NoGrad no_grad;
+  const auto start = std::chrono::steady_clock::now();
+  DataLoader loader(normalised(images, task), {.batch_size = batch_size});
+  for (const Batch& batch : loader.epoch(0)) {
+    const Tensor scores = classify(batch.input);
+    const Shape wanted{batch.size(), task.classes()};
+    CHECK(scores.shape() == wanted, "the network gives {}, {} is expected", to_string(scores.shape()),
+          to_string(wanted));
+    const auto targets = batch.target.to_vector<int64_t>();
+    check_targets(targets, batch, task.classes());
+    const auto predicted = argmax(scores, 1).to_vector<int64_t>();
+    for (size_t i = 0; i < targets.size(); ++i)
+      ++result.confusion[static_cast<size_t>(targets[i])][static_cast<size_t>(predicted[i])];
+    result.loss += cross_entropy_sum(scores, batch.target).sum.item<double>();
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+
+  int64_t right = 0;
+  for (size_t c = 0; c < classes; ++c) {
+    int64_t samples = 0;
+    for (const int64_t n : result.confusion[c]) samples += n;
+    result.per_class.push_back(share(result.confusion[c][c], samples));
+    right += result.confusion[c][c];
+  }
+  result.accuracy = share(right, result.samples);
+  result.loss /= static_cast<double>(std::max<int64_t>(1, result.samples));
+  result.samples_per_s = static_cast<double>(result.samples) / took.count();
+  return result;
+}
+
+EvalResult evaluate(Module& model, const DatasetHandle& images, const Task& task, int64_t batch_size) {
+  const EvalMode mode(model);
+  return evaluate([&](const Tensor& batch) { return model.call({batch})[0]; }, images, task, batch_size);
+}
+
+std::string to_json(const EvalResult& result) {
+  nlohmann::ordered_json per_class = nlohmann::ordered_json::object();
+  for (size_t c = 0; c < result.class_names.size(); ++c) per_class[result.class_names[c]] = result.per_class[c];
+  const nlohmann::ordered_json json{{"accuracy", result.accuracy},       {"loss", result.loss},
+                                    {"per_class", per_class},            {"samples", result.samples},
+                                    {"samples_per_s", result.samples_per_s},
+                                    {"class_names", result.class_names}, {"confusion", result.confusion}};
+  return json.dump();
+}
+
+}  // namespace ingot

@@ -1,0 +1,279 @@
+#include <array>
+
+#include "base/check.h"
+#include "base/file.h"
+#include "ingot/train.h"
+#include "train/build.h"
+#include "train/config.h"
+
+namespace ingot {
+namespace {
+
+ConfigSchema count() { return ConfigSchema::integer().at_least(1); }
+ConfigSchema not_negative() { return ConfigSchema::number().at_least(0); }
+ConfigSchema share() { return ConfigSchema::number().within(0, 1); }
+ConfigSchema share_or_null() { return ConfigSchema::number().within(0, 1).or_null(); }
+ConfigSchema length_or_null() { return ConfigSchema::number().at_least(0).or_null(); }
+
+/// A section's struct with its name in the file and its keys.
+template <class S>
+struct Section;
+
+template <>
+struct Section<RandomCropConfig> : RandomCropConfig {
+  static constexpr std::string_view kType = "RandomCrop";
+  static constexpr auto config = std::tuple{
+      optional("padding", &Section::padding, [] { return ConfigSchema::integer().at_least(0); })};
+};
+template <>
+struct Section<RandomHorizontalFlipConfig> : RandomHorizontalFlipConfig {
+  static constexpr std::string_view kType = "RandomHorizontalFlip";
+  static constexpr auto config = std::tuple{optional("p", &Section::p, share)};
+};
+
+template <>
+struct Section<CrossEntropyConfig> : CrossEntropyConfig {
+  static constexpr std::string_view kType = "cross_entropy";
+  static constexpr auto config = std::tuple{optional("label_smoothing", &Section::label_smoothing, share)};
+};
+template <>
+struct Section<MultiMarginConfig> : MultiMarginConfig {
+  static constexpr std::string_view kType = "multi_margin";
+  static constexpr auto config =
+      std::tuple{optional("p", &Section::p, [] { return ConfigSchema::integer().within(1, 2); }),
+                 optional("margin", &Section::margin, not_negative)};
+};
+
+template <>
+struct Section<SGDOptions> : SGDOptions {
+  static constexpr std::string_view kType = "SGD";
+  static constexpr auto config = std::tuple{required("lr", &Section::lr, not_negative),
+                                            optional("momentum", &Section::momentum, not_negative),
+                                            optional("dampening", &Section::dampening),
+                                            optional("weight_decay", &Section::weight_decay, not_negative),
+                                            optional("nesterov", &Section::nesterov),
+                                            optional("maximize", &Section::maximize)};
+};
+template <>
+struct Section<AdagradOptions> : AdagradOptions {
+  static constexpr std::string_view kType = "Adagrad";
+  static constexpr auto config = std::tuple{
+      optional("lr", &Section::lr, not_negative),
+      optional("lr_decay", &Section::lr_decay, not_negative),
+      optional("weight_decay", &Section::weight_decay, not_negative),
+      optional("initial_accumulator_value", &Section::initial_accumulator_value, not_negative),
+      optional("eps", &Section::eps, not_negative),
+      optional("maximize", &Section::maximize)};
+};
+template <class S>
+constexpr auto adam_keys() {
+  return std::tuple{optional("lr", &S::lr, not_negative),
+                    optional("betas", &S::betas),
+                    optional("eps", &S::eps, not_negative),
+                    optional("weight_decay", &S::weight_decay, not_negative),
+                    optional("amsgrad", &S::amsgrad),
+                    optional("maximize", &S::maximize)};
+}
+template <>
+struct Section<AdamOptions> : AdamOptions {
+  static constexpr std::string_view kType = "Adam";
+  static constexpr auto config = adam_keys<AdamOptions>();
+};
+template <>
+struct Section<AdamWOptions> : AdamWOptions {
+  static constexpr std::string_view kType = "AdamW";
+  static constexpr auto config = adam_keys<AdamWOptions>();
+};
+
+template <>
+struct Section<LinearLRConfig> : LinearLRConfig {
+  static constexpr std::string_view kType = "LinearLR";
+  static constexpr auto config = std::tuple{optional("start_factor", &Section::start_factor, share),
+                                            optional("end_factor", &Section::end_factor, share),
+                                            optional("total_iters", &Section::total_iters, not_negative)};
+};
+template <>
+struct Section<ConstantLRConfig> : ConstantLRConfig {
+  static constexpr std::string_view kType = "ConstantLR";
+  static constexpr auto config = std::tuple{optional("factor", &Section::factor, share),
+                                            optional("total_iters", &Section::total_iters, not_negative)};
+};
+template <>
+struct Section<CosineAnnealingLRConfig> : CosineAnnealingLRConfig {
+  static constexpr std::string_view kType = "CosineAnnealingLR";
+  static constexpr auto config = std::tuple{optional("T_max", &Section::T_max, length_or_null),
+                                            optional("eta_min", &Section::eta_min, not_negative)};
+};
+template <>
+struct Section<StepLRConfig> : StepLRConfig {
+  static constexpr std::string_view kType = "StepLR";
+  static constexpr auto config =
+      std::tuple{optional("step_size", &Section::step_size, not_negative),
+                 optional("gamma", &Section::gamma, not_negative), optional("epochs", &Section::epochs, length_or_null)};
+};
+template <>
+struct Section<ExponentialLRConfig> : ExponentialLRConfig {
+  static constexpr std::string_view kType = "ExponentialLR";
+  static constexpr auto config = std::tuple{optional("gamma", &Section::gamma, not_negative),
+                                            optional("epochs", &Section::epochs, length_or_null)};
+};
+
+/// The model's section is flat: which options a model has is for make_model to say.
+template <>
+struct Section<ModelConfig> {
+  std::string type = "small_cnn";
+  std::optional<std::vector<int64_t>> widths;
+  std::optional<double> dropout;
+  static constexpr auto config =
+      std::tuple{required("type", &Section::type, [] { return ConfigSchema::choice(model_names()); }),
+                 optional("widths", &Section::widths, [] { return ConfigSchema::list_of(count()).or_null(); }),
+                 optional("dropout", &Section::dropout, share_or_null)};
+};
+
+}  // namespace
+
+template <>
+struct ConfigCodec<uint64_t> {
+  static ConfigSchema schema() { return ConfigSchema::integer().at_least(0); }
+  static uint64_t read(const ConfigNode& node) { return static_cast<uint64_t>(node.as_int()); }
+  static ConfigNode write(uint64_t value) { return ConfigNode::scalar(std::to_string(value)); }
+};
+template <>
+struct ConfigCodec<std::filesystem::path> {
+  static ConfigSchema schema() { return ConfigSchema::text(); }
+  static std::filesystem::path read(const ConfigNode& node) { return node.as_text(); }
+  static ConfigNode write(const std::filesystem::path& value) { return ConfigNode::scalar(value.string(), true); }
+};
+template <>
+struct ConfigCodec<std::array<double, 2>> {
+  static ConfigSchema schema() { return ConfigSchema::list_of(share(), 2); }
+  static std::array<double, 2> read(const ConfigNode& node) {
+    return {node.items().at(0).as_double(), node.items().at(1).as_double()};
+  }
+  static ConfigNode write(const std::array<double, 2>& v) {
+    return ConfigNode::list({ConfigCodec<double>::write(v[0]), ConfigCodec<double>::write(v[1])});
+  }
+};
+template <>
+struct ConfigCodec<ModelConfig> {
+  using Keys = Section<ModelConfig>;
+  static ConfigSchema schema() { return schema_of<Keys>(); }
+  static ModelConfig read(const ConfigNode& node) {
+    const auto keys = read_config<Keys>(node);
+    return {.type = keys.type, .options = {.dropout = keys.dropout, .widths = keys.widths}};
+  }
+  static ConfigNode write(const ModelConfig& value) {
+    return ConfigCodec<Keys>::write({value.type, value.options.widths, value.options.dropout});
+  }
+};
+/// A choice among sections by the key "type".
+template <class... S>
+struct ConfigCodec<std::variant<S...>> {
+  static ConfigSchema schema() {
+    return ConfigSchema::variant({{std::string(Section<S>::kType), schema_of<Section<S>>()}...});
+  }
+  static std::variant<S...> read(const ConfigNode& node) {
+    const std::string& type = node.at("type").as_text();
+    std::variant<S...> out;
+    ((type == Section<S>::kType && (out = static_cast<const S&>(read_config<Section<S>>(node)), true)) || ...);
+    return out;
+  }
+  static ConfigNode write(const std::variant<S...>& value) {
+    return std::visit(
+        []<class T>(const T& chosen) {
+          ConfigNode node = ConfigCodec<Section<T>>::write(Section<T>{chosen});
+          node.entries().insert(node.entries().begin(),
+                                {"type", ConfigNode::scalar(std::string(Section<T>::kType), true)});
+          return node;
+        },
+        value);
+  }
+};
+
+namespace {
+
+template <>
+struct Section<DataConfig> : DataConfig {
+  static constexpr auto config = std::tuple{
+      required("type", &Section::type, [] { return ConfigSchema::choice({"fashion_mnist", "mnist", "idx"}); }),
+      optional("root", &Section::root),
+      optional("class_names", &Section::class_names),
+      optional("validation", &Section::validation, count),
+      optional("batch_size", &Section::batch_size, count),
+      optional("num_workers", &Section::num_workers, [] { return ConfigSchema::integer().within(0, 256); }),
+      optional("drop_last", &Section::drop_last),
+      optional("augment", &Section::augment)};
+};
+
+}  // namespace
+
+template <>
+struct ConfigCodec<DataConfig> {
+  static ConfigSchema schema() { return schema_of<Section<DataConfig>>(); }
+  static DataConfig read(const ConfigNode& node) { return read_config<Section<DataConfig>>(node); }
+  static ConfigNode write(const DataConfig& value) { return ConfigCodec<Section<DataConfig>>::write({value}); }
+};
+
+namespace {
+
+template <>
+struct Section<TrainConfig> : TrainConfig {
+  static constexpr auto config =
+      std::tuple{required("model", &Section::model),
+                 required("data", &Section::data),
+                 optional("loss", &Section::loss),
+                 required("optimizer", &Section::optimizer),
+                 optional("scheduler", &Section::scheduler),
+                 optional("epochs", &Section::epochs, count),
+                 optional("seed", &Section::seed),
+                 optional("clip_grad_norm", &Section::clip_grad_norm, length_or_null),
+                 optional("log_interval", &Section::log_interval, count)};
+};
+
+/// Builds the section once, for what only its constructor can say, and gives its error a place.
+template <class F>
+void check_section(const ConfigNode& root, std::string_view section, const F& build) {
+  try {
+    build();
+  } catch (const Error& error) {
+    fail("{}: {}: {}", root.at(section).place.str(), section, error.what());
+  }
+}
+
+void check_data(const DataConfig& data) {
+  CHECK(data.type == "fashion_mnist" || !data.root.empty(), "{} needs a root, the folder of its files", data.type);
+  CHECK(data.type == "idx" || data.class_names.empty(), "class_names belong to type idx, {} has its own", data.type);
+}
+
+void check_config(const ConfigNode& root, const TrainConfig& config) {
+  check_section(root, "model", [&] {
+    const SkipInit no_values;
+    make_model(config.model.type, config.model.options);
+  });
+  check_section(root, "data", [&] { check_data(config.data); });
+  const auto optimizer_and = [&](const auto& then) {
+    const Tensor any = zeros({1});
+    const auto optimizer = make_optimizer(config.optimizer, {Tensor(any).set_requires_grad()});
+    then(*optimizer);
+  };
+  check_section(root, "optimizer", [&] { optimizer_and([](Optimizer&) {}); });
+  check_section(root, "scheduler", [&] {
+    constexpr int64_t kAnySteps = 1000;  // an epoch
+    optimizer_and([&](Optimizer& o) { make_scheduler(config.scheduler, o, config.epochs, kAnySteps); });
+  });
+}
+
+}  // namespace
+
+TrainConfig load_train_config(const std::filesystem::path& file, const std::vector<std::string>& set) {
+  const ConfigNode root = load_config(file, schema_of<Section<TrainConfig>>(), {.set = set});
+  const TrainConfig config = read_config<Section<TrainConfig>>(root);
+  check_config(root, config);
+  return config;
+}
+
+std::string to_yaml(const TrainConfig& config) {
+  return to_yaml(ConfigCodec<Section<TrainConfig>>::write({config}));
+}
+
+}  // namespace ingot

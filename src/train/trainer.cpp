@@ -1,0 +1,243 @@
+#include <chrono>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include "base/check.h"
+#include "ingot/data_loader.h"
+#include "ingot/train.h"
+#include "train/build.h"
+#include "train/checkpoint.h"
+#include "train/non_finite.h"
+#include "train/run_folder.h"
+#include "train/run_log.h"
+
+namespace ingot {
+namespace {
+
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+int64_t count_right(const Tensor& scores, const Tensor& target) {
+  const auto predicted = argmax(scores, 1).to_vector<int64_t>(), wanted = target.to_vector<int64_t>();
+  int64_t right = 0;
+  for (size_t i = 0; i < wanted.size(); ++i) right += predicted[i] == wanted[i] ? 1 : 0;
+  return right;
+}
+
+DataLoaderOptions loader_options(const TrainConfig& config) {
+  return {.batch_size = config.data.batch_size,
+          .shuffle = true,
+          .num_workers = static_cast<int>(config.data.num_workers),
+          .drop_last = config.data.drop_last,
+          .seed = config.seed};
+}
+
+}  // namespace
+
+struct Trainer::Impl {
+  Impl(const TrainConfig& config, const TrainOptions& options);
+
+  TrainResult run();
+  bool run_epoch(RunLog& log);
+  double train_step(const Batch& batch);
+  void end_epoch(double seconds, double samples_per_s, RunLog& log);
+  [[noreturn]] void refuse_loss(double loss, const Batch& batch);
+  void show_progress(const Stopwatch& epoch, int64_t samples_before);
+  void resume();
+  Checkpoint checkpoint();
+
+  TrainConfig config;
+  TrainOptions options;
+  TrainingData data;
+  std::unique_ptr<Module> model;
+  Loss loss;
+  std::unique_ptr<Optimizer> optimizer;
+  DataLoader loader;
+  int64_t batches;  // in an epoch
+  std::unique_ptr<LRScheduler> scheduler;
+  LoopState loop;
+  Stopwatch clock;         // of this part of the run
+  int64_t first_step = 0;  // of this part
+};
+
+namespace {
+
+/// Before the data is read, which takes longer.
+const TrainConfig& checked(const TrainConfig& config, const TrainOptions& options) {
+  check_run_folder(config, options);
+  return config;
+}
+
+}  // namespace
+
+Trainer::Impl::Impl(const TrainConfig& train_config, const TrainOptions& train_options)
+    : config(checked(train_config, train_options)),
+      options(train_options),
+      data(load_data(config.data)),
+      model(make_model(config.model, data.task, config.seed)),
+      loss(make_loss(config.loss)),
+      optimizer(make_optimizer(config.optimizer, model->parameters())),
+      loader(augmented(data.train, data.task, config.data.augment), loader_options(config)),
+      batches(loader.size()) {
+  CHECK(batches > 0, "data.drop_last leaves no batch: {} training images are fewer than data.batch_size {}",
+        data.train->size(), config.data.batch_size);
+  scheduler = make_scheduler(config.scheduler, *optimizer, config.epochs, batches);
+  if (options.resume) resume();
+}
+
+void Trainer::Impl::resume() {
+  const RunFiles files(options.out);
+  if (!std::filesystem::exists(files.last)) return;  // it was killed in its first epoch: from the start
+  const Checkpoint from = load_checkpoint(files.last);
+  CHECK(from.data_hash == data.hash, "{}: the run was trained on other data (hash {}, now {})", files.last.string(),
+        from.data_hash, data.hash);
+  model->load_state_dict(from.model);
+  optimizer->load_state_dict(from.optimizer);
+  loop = from.loop;
+  if (scheduler) scheduler->set_step(loop.step);
+  loader.load_state(loop.loader);
+  first_step = loop.step;
+}
+
+Checkpoint Trainer::Impl::checkpoint() {
+  loop.loader = loader.state();
+  return {.model = model->state_dict(),
+          .optimizer = optimizer->state_dict(),
+          .loop = loop,
+          .task = data.task,
+          .data_hash = data.hash};
+}
+
+TrainResult Trainer::Impl::run() {
+  begin_run_folder(config, options);
+  RunLog log(options.out, loop.step, loop.epoch);
+  clock = {};
+  TrainResult result;
+  while (loop.epoch < config.epochs && !result.interrupted) {
+    result.interrupted = !run_epoch(log);
+    if (result.interrupted) save_checkpoint(RunFiles(options.out).last, checkpoint());
+  }
+  result.epochs = loop.epoch;
+  result.steps = loop.step;
+  result.best_accuracy = loop.best_accuracy;
+  result.best_epoch = loop.best_epoch;
+  result.seconds = clock.seconds();
+  return result;
+}
+
+/// False where it was interrupted.
+bool Trainer::Impl::run_epoch(RunLog& log) {
+  const Stopwatch epoch;
+  const int64_t samples_before = loop.samples;
+  model->train();
+  for (const Batch& batch : loader.epoch(loop.epoch)) {
+    const double lr = optimizer->lr();
+    const double value = train_step(batch);
+    loop.loss_sum += value * static_cast<double>(batch.size());
+    loop.samples += batch.size();
+    if (loop.step % config.log_interval == 0)
+      log.add(StepRecord{.epoch = loop.epoch + 1, .step = loop.step, .lr = lr, .loss = value});
+    show_progress(epoch, samples_before);
+    if (options.stop && options.stop(loop.step)) return false;
+  }
+  const double rate = static_cast<double>(loop.samples - samples_before) / epoch.seconds();
+  end_epoch(epoch.seconds(), rate, log);
+  return true;
+}
+
+double Trainer::Impl::train_step(const Batch& batch) {
+  const DropoutScope dropout(config.seed, static_cast<uint64_t>(loop.step), static_cast<uint64_t>(batch.position));
+  const Tensor scores = model->call({batch.input})[0];
+  const Tensor mean_loss = loss(scores, batch.target);
+  const double value = mean_loss.item<double>();
+  if (!std::isfinite(value)) refuse_loss(value, batch);
+  loop.right += count_right(scores, batch.target);
+  optimizer->zero_grad();
+  backward(mean_loss);
+  if (config.clip_grad_norm) clip_grad_norm(model->parameters(), *config.clip_grad_norm);
+  optimizer->step();
+  ++loop.step;
+  // By the closed form: a resumed run then has the same rates, whatever came before.
+  if (scheduler) scheduler->set_step(loop.step);
+  return value;
+}
+
+void Trainer::Impl::refuse_loss(double value, const Batch& batch) {
+  NamedTensors names = model->named_parameters();
+  for (auto& buffer : model->named_buffers()) names.push_back(std::move(buffer));
+  names.emplace_back("batch", batch.input);
+  const auto forward = [&] { loss(model->call({batch.input})[0], batch.target); };
+  const std::string where = first_non_finite(forward, names);
+  fail("the loss is {} in step {} (epoch {}, batch {}): {}", value, loop.step + 1, loop.epoch + 1,
+       loop.step % batches + 1, where);
+}
+
+void Trainer::Impl::end_epoch(double train_seconds, double samples_per_s, RunLog& log) {
+  const Stopwatch validation;
+  const EvalResult result = evaluate(*model, data.validation, data.task);
+  const auto samples = static_cast<double>(loop.samples);
+  const bool best = loop.best_epoch == 0 || result.accuracy > loop.best_accuracy;
+  const EpochRecord record{.epoch = loop.epoch + 1,
+                           .step = loop.step,
+                           .lr = optimizer->lr(),
+                           .train_loss = loop.loss_sum / samples,
+                           .train_accuracy = static_cast<double>(loop.right) / samples,
+                           .val_loss = result.loss,
+                           .val_accuracy = result.accuracy,
+                           .seconds = train_seconds + validation.seconds(),
+                           .samples_per_s = samples_per_s,
+                           .best = best};
+  ++loop.epoch;
+  loop.loss_sum = 0, loop.right = 0, loop.samples = 0;
+  if (best) loop.best_epoch = loop.epoch, loop.best_accuracy = result.accuracy;
+
+  // The log before the checkpoints, and `last` after `best`: a run that is killed between two of them resumes from the
+  // older `last` and writes all of it again.
+  log.add(record);
+  const Checkpoint now = checkpoint();
+  const RunFiles files(options.out);
+  if (best) save_checkpoint(files.best, now);
+  save_checkpoint(files.last, now);
+  if (options.on_epoch) options.on_epoch(record);
+}
+
+void Trainer::Impl::show_progress(const Stopwatch& epoch, int64_t samples_before) {
+  if (!options.on_step) return;
+  const auto samples = static_cast<double>(loop.samples);
+  const double a_step = clock.seconds() / static_cast<double>(loop.step - first_step);
+  options.on_step({.epoch = loop.epoch + 1,
+                   .epochs = config.epochs,
+                   .batch = loop.step - loop.epoch * batches,
+                   .batches = batches,
+                   .loss = loop.loss_sum / samples,
+                   .accuracy = static_cast<double>(loop.right) / samples,
+                   .samples_per_s = static_cast<double>(loop.samples - samples_before) / epoch.seconds(),
+                   .seconds_left = a_step * static_cast<double>(config.epochs * batches - loop.step)});
+}
+
+Trainer::Trainer(const TrainConfig& config, const TrainOptions& options)
+    : impl_(std::make_unique<Impl>(config, options)) {}
+Trainer::~Trainer() = default;
+Trainer::Trainer(Trainer&&) noexcept = default;
+TrainResult Trainer::run() { return impl_->run(); }
+Module& Trainer::model() { return *impl_->model; }
+const Task& Trainer::task() const { return impl_->data.task; }
+
+TrainResult train(const TrainConfig& config, const TrainOptions& options) { return Trainer(config, options).run(); }
+
+std::string to_json(const TrainResult& r) {
+  const nlohmann::ordered_json json{{"interrupted", r.interrupted}, {"epochs", r.epochs},
+                                    {"steps", r.steps},             {"best_accuracy", r.best_accuracy},
+                                    {"best_epoch", r.best_epoch},   {"seconds", r.seconds}};
+  return json.dump();
+}
+
+}  // namespace ingot
