@@ -52,7 +52,8 @@ struct Result {
 // ---- What is measured
 
 Candidate eager(const std::shared_ptr<Model>& model, const Tensor& x) {
-  return {model->name, "eager",
+  return {model->name,
+          "eager",
           [model, x] {
             const NoGrad no_grad;
             model->module->call({x});
@@ -76,7 +77,8 @@ Engine unfused_engine(const Graph& graph) {
 
 void check_batch(const Model& model, int64_t batch) {
   if (model.is_engine() && batch > max_batch_of(*model.engine))
-    throw Refusal(fmt::format("{} takes batches of at most {}, not {}", model.name, max_batch_of(*model.engine), batch));
+    throw Refusal(
+        fmt::format("{} takes batches of at most {}, not {}", model.name, max_batch_of(*model.engine), batch));
 }
 
 /// An engine is one candidate; a module is run eagerly and unfused, and fused unless an engine is measured beside it.
@@ -218,8 +220,9 @@ Work declare(CLI::App& app) {
 
 const Verb kBench{.name = "bench",
                   .help = "Measure networks eagerly, unfused and fused, in turns",
-                  .example = "  ingot bench runs/demo runs/demo/model.ingot\n"
-                             "  ingot bench zoo:resnet18 --batch 8 --threads 2 --json",
+                  .example =
+                      "  ingot bench runs/demo runs/demo/model.ingot\n"
+                      "  ingot bench zoo:resnet18 --batch 8 --threads 2 --json",
                   .declare = declare};
 
 }  // namespace ingot::cli

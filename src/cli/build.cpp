@@ -1,5 +1,5 @@
-#include "base/file.h"
 #include "base/check.h"
+#include "base/file.h"
 #include "cli/build_report.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
@@ -37,11 +37,10 @@ int work(const Options& options) {
   check_passes(options.disabled);
   const Model model = load_module(options.model, "build");
   const std::filesystem::path out = options.out;
-  if (out.extension() != ".ingot") throw Refusal(fmt::format("-o {}: an engine file's name ends in .ingot", options.out));
-  BuildSummary summary{.model = model.name,
-                       .engine = options.out,
-                       .max_batch = options.max_batch,
-                       .disabled_passes = options.disabled};
+  if (out.extension() != ".ingot")
+    throw Refusal(fmt::format("-o {}: an engine file's name ends in .ingot", options.out));
+  BuildSummary summary{
+      .model = model.name, .engine = options.out, .max_batch = options.max_batch, .disabled_passes = options.disabled};
   const Engine engine = build_engine(model, options, summary);
   engine.save(out);
   summary.file_bytes = std::filesystem::file_size(out);

@@ -106,7 +106,8 @@ std::string build_text(const Json& build) {
   out += fmt::format("Tactics (times at batch {})\n{}", std::min(kExampleBatch, build.at("max_batch").get<int64_t>()),
                      tactics_text(build.at("tactics")));
   out += copies_text(build.at("concat_parts")) + fixed_text(build.at("fixed_sizes"));
-  out += fmt::format("Memory: arena {} ({} without sharing), weights {}\n", bytes("peak"), bytes("sum"), bytes("weights"));
+  out +=
+      fmt::format("Memory: arena {} ({} without sharing), weights {}\n", bytes("peak"), bytes("sum"), bytes("weights"));
   return out + fmt::format("{}: {}, batch 1 to {}, built in {:.2f} s\n", build.at("engine").get<std::string>(),
                            html::bytes(build.at("file_bytes").get<double>()), build.at("max_batch").get<int64_t>(),
                            build.at("seconds").get<double>());

@@ -36,12 +36,9 @@ Json tensor_info(const std::string& name, const Tensor& x) {
   const auto known = [&](double v) { return s.finite > 0 ? Json(v) : Json(nullptr); };
   Json shape = Json::array();
   for (const Dim d : x.shape()) shape.push_back(d.value());
-  return {{"name", name},
-          {"dtype", name_of(x.dtype())},
-          {"shape", shape},
-          {"min", known(s.min)},
-          {"max", known(s.max)},
-          {"mean", known(s.sum / static_cast<double>(std::max<int64_t>(s.finite, 1)))},
+  return {{"name", name},         {"dtype", name_of(x.dtype())},
+          {"shape", shape},       {"min", known(s.min)},
+          {"max", known(s.max)},  {"mean", known(s.sum / static_cast<double>(std::max<int64_t>(s.finite, 1)))},
           {"not_finite", s.other}};
 }
 

@@ -7,9 +7,8 @@
 #include "cli/difference.h"
 #include "cli/images.h"
 #include "cli/output.h"
+#include "cli/sides.h"
 #include "cli/verbs.h"
-#include "ir/node.h"
-#include "runtime/engine_data.h"
 
 namespace ingot::cli {
 namespace {
@@ -46,100 +45,13 @@ bool within(const Difference& d, const Options& options) {
   return d.rel_rms() <= options.rtol && (!options.atol || d.max_abs() <= *options.atol);
 }
 
-// ---- The two sides
-
-/// A value that both sides compute.
-struct Common {
-  std::string name, op, path;
-};
-
-/// One side: runs a batch and hands over the values that were asked for.
-using Seen = std::function<void(const std::string& name, const Tensor& data)>;
-class Side {
- public:
-  virtual ~Side() = default;
-  virtual Tensor run(const Tensor& images, const std::vector<std::string>& wanted, const Seen& seen) = 0;
-  /// What it computes, in order, with the name of the value that a view is of.
-  struct Computed {
-    Common value;
-    std::string viewed;
-  };
-  virtual std::vector<Computed> values() const = 0;
-};
-
-/// The graph as it was traced, op by op.
-class Unfused : public Side {
- public:
-  explicit Unfused(const Model& model) : graph_(trace_model(model).graph) {}
-
-  Tensor run(const Tensor& images, const std::vector<std::string>& wanted, const Seen& seen) override {
-    const std::set<std::string> names(wanted.begin(), wanted.end());
-    return interpret(graph_, {images}, [&](const Value& value, const Tensor& data) {
-      if (names.contains(value.name)) seen(value.name, data);
-    })[0];
-  }
-  std::vector<Computed> values() const override {
-    std::vector<Computed> out;
-    for (const Node& node : graph_.nodes())
-      out.push_back({{node.result().name, std::string(node.op->name), node.path},
-                     node.op->view != nullptr ? node.inputs[0]->name : ""});
-    return out;
-  }
-
- private:
-  Graph graph_;
-};
-
-class Compiled : public Side {
- public:
-  explicit Compiled(const Engine& engine) : engine_(engine), context_(engine) {}
-
-  Tensor run(const Tensor& images, const std::vector<std::string>& wanted, const Seen& seen) override {
-    RunOptions options{.observe = wanted};
-    if (!wanted.empty())
-      options.seen = [&](std::string_view name, const Tensor& data) { seen(std::string(name), data); };
-    return context_.run({images}, options)[0];
-  }
-  std::vector<Computed> values() const override {
-    const Plan& plan = engine_.data().plan;
-    std::vector<Computed> out;
-    for (const PlanStep& step : plan.steps)
-      out.push_back({{plan.tensor(step.results[0]).name, std::string(step.op->name), step.path},
-                     step.op->view != nullptr ? plan.tensor(step.operands[0]).name : ""});
-    return out;
-  }
-
- private:
-  Engine engine_;
-  Context context_;
-};
-
-/// A module stands for its unfused graph when it comes first, and for the engine made of it when it comes second.
-std::unique_ptr<Side> make_side(const Model& model, bool fused) {
-  if (model.is_engine()) return std::make_unique<Compiled>(*model.engine);
-  if (!fused) return std::make_unique<Unfused>(model);
-  return std::make_unique<Compiled>(compile(trace_model(model).graph, {.time_tactics = false}));
-}
-
-/// The values that survive fusion: fused results keep the name of the last value that they replace. A view counts only
-/// where it views the same value, since passes may change the order of what it reads.
-std::vector<Common> common_values(const Side& a, const Side& b) {
-  std::map<std::string, std::string> viewed;
-  for (const auto& computed : a.values()) viewed[computed.value.name] = computed.viewed;
-  std::vector<Common> common;
-  for (const auto& computed : b.values())
-    if (const auto it = viewed.find(computed.value.name); it != viewed.end() && it->second == computed.viewed)
-      common.push_back(computed.value);
-  return common;
-}
-
 // ---- The comparison
 
 class Comparison {
  public:
   Comparison(Side& a, Side& b, bool per_layer) : a_(a), b_(b) {
     if (per_layer) common_ = common_values(a, b);
-    for (const Common& c : common_) names_.push_back(c.name);
+    for (const Side::Computed& c : common_) names_.push_back(c.name);
     by_layer_.resize(common_.size());
   }
 
@@ -148,7 +60,8 @@ class Comparison {
     const Tensor x = a_.run(images, names_, [&](const std::string& name, const Tensor& data) { values[name] = data; });
     const Tensor y = b_.run(images, names_, [&](const std::string& name, const Tensor& data) {
       const auto at = std::find(names_.begin(), names_.end(), name) - names_.begin();
-      if (const auto it = values.find(name); it != values.end()) by_layer_[static_cast<size_t>(at)].add(it->second, data);
+      if (const auto it = values.find(name); it != values.end())
+        by_layer_[static_cast<size_t>(at)].add(it->second, data);
     });
     total_.add(x, y);
     agreeing_ += agreeing_rows(x, y);
@@ -174,7 +87,7 @@ class Comparison {
 
  private:
   Side &a_, &b_;
-  std::vector<Common> common_;
+  std::vector<Side::Computed> common_;
   std::vector<std::string> names_;
   std::vector<Difference> by_layer_;
   Difference total_;
@@ -189,7 +102,8 @@ ImageSource source_of(const Model& a, const Model& b, const Options& options) {
 
 void check_alike(const Model& a, const Model& b) {
   if (!(a.image == b.image))
-    throw Refusal(fmt::format("{} takes images {}, {} takes {}", a.name, to_string(a.image), b.name, to_string(b.image)));
+    throw Refusal(
+        fmt::format("{} takes images {}, {} takes {}", a.name, to_string(a.image), b.name, to_string(b.image)));
 }
 
 int64_t batch_of(const Model& a, const Model& b) {
@@ -254,8 +168,9 @@ std::string to_text(const Result& r, bool per_layer) {
                               : fmt::format("All {} values that survive fusion agree.\n", r.layers.size());
   }
   out += fmt::format("{} samples ({}): {} against {}\n", r.samples, r.images, r.a, r.b);
-  out += fmt::format("largest difference  {:.3e}\nrelative RMS        {:.3e}  (at most {:g})\nsame prediction     {:.2f} %\n",
-                     r.max_abs, r.rel_rms, r.rtol, r.agreement * 100);
+  out += fmt::format(
+      "largest difference  {:.3e}\nrelative RMS        {:.3e}  (at most {:g})\nsame prediction     {:.2f} %\n",
+      r.max_abs, r.rel_rms, r.rtol, r.agreement * 100);
   return out + (r.passed ? "passed\n" : "MISMATCH\n");
 }
 
@@ -270,11 +185,13 @@ Work declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("a", options->a.text, "Run folder or zoo:NAME, whose unfused graph is the reference; or an engine")
       ->required();
-  app.add_option("b", options->b.text, "Engine, or a run folder or zoo:NAME that is fused for the comparison")->required();
+  app.add_option("b", options->b.text, "Engine, or a run folder or zoo:NAME that is fused for the comparison")
+      ->required();
   app.add_option("--rtol", options->rtol, "Largest relative RMS difference")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--atol", options->atol, "Largest absolute difference; any unless given")->check(CLI::NonNegativeNumber);
+  app.add_option("--atol", options->atol, "Largest absolute difference; any unless given")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--count", options->count, "Images to compare on: all test images of a run, or 64 random ones")
       ->check(CLI::PositiveNumber);
   app.add_flag("--per-layer", options->per_layer, "Compare every value that survives fusion");
@@ -293,8 +210,9 @@ Work declare(CLI::App& app) {
 
 const Verb kCompare{.name = "compare",
                     .help = "Compare an engine with the unfused graph: exit code 1 where they differ",
-                    .example = "  ingot compare runs/demo runs/demo/model.ingot\n"
-                               "  ingot compare zoo:resnet18 resnet18.ingot --count 16 --per-layer",
+                    .example =
+                        "  ingot compare runs/demo runs/demo/model.ingot\n"
+                        "  ingot compare zoo:resnet18 resnet18.ingot --count 16 --per-layer",
                     .declare = declare};
 
 }  // namespace ingot::cli

@@ -45,18 +45,19 @@ Json overview_of(const Model& model, const Engine& engine, const std::string& pa
   const Plan& plan = engine.data().plan;
   const MemoryPlan memory = engine.memory();
   const Preprocessing& p = engine.preprocessing();
-  return {{"model", model.name},
-          {"kind", "engine"},
-          {"file_bytes", std::filesystem::file_size(path)},
-          {"inputs", info_json(engine.inputs())},
-          {"outputs", info_json(engine.outputs())},
-          {"max_batch", max_batch_of(engine)},
-          {"steps", plan.steps.size()},
-          {"weights", plan.weights.size()},
-          {"memory", {{"arena", memory.peak}, {"unshared", memory.sum}, {"weights", memory.weights}}},
-          {"preprocessing", {{"channels", p.channels}, {"scale", p.scale}, {"mean", p.mean}, {"std", p.std}}},
-          {"class_names", engine.class_names()},
-          {"built_for", {{"cpu", plan.built_for.cpu}, {"isa", plan.built_for.isa}, {"threads", plan.built_for.threads}}}};
+  return {
+      {"model", model.name},
+      {"kind", "engine"},
+      {"file_bytes", std::filesystem::file_size(path)},
+      {"inputs", info_json(engine.inputs())},
+      {"outputs", info_json(engine.outputs())},
+      {"max_batch", max_batch_of(engine)},
+      {"steps", plan.steps.size()},
+      {"weights", plan.weights.size()},
+      {"memory", {{"arena", memory.peak}, {"unshared", memory.sum}, {"weights", memory.weights}}},
+      {"preprocessing", {{"channels", p.channels}, {"scale", p.scale}, {"mean", p.mean}, {"std", p.std}}},
+      {"class_names", engine.class_names()},
+      {"built_for", {{"cpu", plan.built_for.cpu}, {"isa", plan.built_for.isa}, {"threads", plan.built_for.threads}}}};
 }
 
 Json layers_of(const Plan& plan) {
@@ -131,14 +132,10 @@ Json overview_of(const Model& model, const Graph& graph) {
   const auto info = [](const std::string& name, const Value& v) {
     return Json::array({{{"name", name}, {"dtype", name_of(v.spec.dtype)}, {"shape", to_string(v.spec.shape)}}});
   };
-  return {{"model", model.name},
-          {"kind", "network"},
-          {"inputs", info(in.name, in)},
-          {"outputs", info(graph.outputs()[0].name, result)},
-          {"nodes", graph.node_count()},
-          {"ops", ops},
-          {"parameters", parameters},
-          {"class_names", model.class_names}};
+  return {{"model", model.name},         {"kind", "network"},
+          {"inputs", info(in.name, in)}, {"outputs", info(graph.outputs()[0].name, result)},
+          {"nodes", graph.node_count()}, {"ops", ops},
+          {"parameters", parameters},    {"class_names", model.class_names}};
 }
 
 Json layers_of(const Graph& graph) {
@@ -194,7 +191,9 @@ std::string names_text(const Json& names) {
 
 std::string overview_text(const Json& o) {
   std::string out = fmt::format("{}: {}\n", o.at("model").get<std::string>(), o.at("kind").get<std::string>());
-  const auto line = [&](std::string_view name, const std::string& text) { out += fmt::format("{:<14}{}\n", name, text); };
+  const auto line = [&](std::string_view name, const std::string& text) {
+    out += fmt::format("{:<14}{}\n", name, text);
+  };
   const auto size = [](const Json& bytes) { return html::bytes(bytes.get<double>()); };
   line("inputs", tensors_text(o.at("inputs")));
   line("outputs", tensors_text(o.at("outputs")));
@@ -259,8 +258,9 @@ Work declare(CLI::App& app) {
 
 const Verb kInspect{.name = "inspect",
                     .help = "Show an engine, a network's graph, or the tensors of a checkpoint",
-                    .example = "  ingot inspect runs/demo/model.ingot --layers\n"
-                               "  ingot inspect runs/demo/best.safetensors",
+                    .example =
+                        "  ingot inspect runs/demo/model.ingot --layers\n"
+                        "  ingot inspect runs/demo/best.safetensors",
                     .declare = declare};
 
 }  // namespace ingot::cli

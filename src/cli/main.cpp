@@ -10,8 +10,8 @@
 namespace ingot::cli {
 namespace {
 
-const std::vector<const Verb*> kVerbs = {&kBuild,   &kCompare, &kBench,   &kPredict,
-                                         &kReport,  &kInspect, &kSummary, &kDoctor};
+const std::vector<const Verb*> kVerbs = {&kBuild,  &kCompare, &kBench,   &kPredict,
+                                         &kReport, &kInspect, &kSummary, &kDoctor};
 
 int refuse(const char* text, const CLI::App& app) {
   std::fprintf(stderr, "ingot: %s\nSee `%s --help`.\n", text, app.get_name().c_str());

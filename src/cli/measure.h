@@ -14,11 +14,11 @@ struct Latency {
 Latency latency_of(std::vector<double> milliseconds);
 
 struct MeasureOptions {
-  double warmup = 0.2;   // seconds of each before it is timed, at least one call
-  double duration = 3;   // seconds of each
+  double warmup = 0.2;  // seconds of each before it is timed, at least one call
+  double duration = 3;  // seconds of each
 };
-/// The times of single calls in milliseconds of each function. They take turns of a few calls, so that all meet the same
-/// moods of the machine.
+/// The times of single calls in milliseconds of each function. They take turns of a few calls, so that all meet the
+/// same moods of the machine.
 std::vector<std::vector<double>> measure_alternating(const std::vector<std::function<void()>>& functions,
                                                      const MeasureOptions& options);
 

@@ -44,7 +44,6 @@ Preprocessing plain_preprocessing(int64_t channels) {
   return {.channels = channels == 1 ? "gray" : channels == 3 ? "rgb" : "", .scale = 1 / kByte, .mean = {}, .std = {}};
 }
 
-
 Model load_zoo(const ModelChoice& choice) {
   const std::string name = choice.text.substr(kZoo.size());
   const auto names = model_names();
@@ -143,9 +142,9 @@ Traced trace_model(const Model& model, int64_t max_batch) {
   const InputSpec image{.name = "image", .shape = {batch, model.image[0], model.image[1], model.image[2]}};
   const NoGrad no_grad;
   return reading([&] {
-    return check_trace(call, {image}, constants_of(*model.module),
-                       {.ranges = {{kBatchSymbol, {.example = example, .min = 1, .max = max_batch}}},
-                        .output_names = {"scores"}});
+    return check_trace(
+        call, {image}, constants_of(*model.module),
+        {.ranges = {{kBatchSymbol, {.example = example, .min = 1, .max = max_batch}}}, .output_names = {"scores"}});
   });
 }
 

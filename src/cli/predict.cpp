@@ -76,7 +76,8 @@ std::vector<Prediction> predict(const Model& model, const Tensors& images, const
     const auto p = softmax(cast(scores, DType::f64), 1).to_vector<double>();
     const size_t classes = p.size() / part.size();
     for (size_t i = 0; i < part.size(); ++i)
-      out.push_back({options.images[first + i], top_of(model, std::span(p).subspan(i * classes, classes), options.top)});
+      out.push_back(
+          {options.images[first + i], top_of(model, std::span(p).subspan(i * classes, classes), options.top)});
   }
   return out;
 }
@@ -103,8 +104,7 @@ std::string to_text(const std::vector<Prediction>& predictions) {
 int work(const Options& options) {
   const Model model = load_model(options.model);
   Tensors images;
-  for (const std::string& path : options.images)
-    images.push_back(reading([&] { return read_image(path, model); }));
+  for (const std::string& path : options.images) images.push_back(reading([&] { return read_image(path, model); }));
   const auto predictions = predict(model, images, options);
   write_out(options.json ? to_json(predictions).dump() + "\n" : to_text(predictions));
   return kDone;

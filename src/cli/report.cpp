@@ -63,7 +63,8 @@ std::vector<Guess> worst_wrong(const std::vector<Guess>& all, size_t count) {
   std::vector<Guess> wrong;
   for (const Guess& g : all)
     if (g.label != g.predicted) wrong.push_back(g);
-  std::stable_sort(wrong.begin(), wrong.end(), [](const Guess& a, const Guess& b) { return a.probability > b.probability; });
+  std::stable_sort(wrong.begin(), wrong.end(),
+                   [](const Guess& a, const Guess& b) { return a.probability > b.probability; });
   wrong.resize(std::min(wrong.size(), count));
   return wrong;
 }

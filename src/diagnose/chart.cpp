@@ -51,14 +51,13 @@ class Plot {
     std::string out = axes();
     if (chart_.mark && *chart_.mark >= x_.low && *chart_.mark <= x_.high) out += mark();
     double legend = kLeft;
-    for (size_t i = 0; i < chart_.series.size(); ++i) out += series(chart_.series[i], kStyles[i % kStyles.size()], legend);
+    for (size_t i = 0; i < chart_.series.size(); ++i)
+      out += series(chart_.series[i], kStyles[i % kStyles.size()], legend);
     return out;
   }
 
  private:
-  bool shown(double x, double y) const {
-    return std::isfinite(x) && std::isfinite(y) && (!chart_.log_y || y > 0);
-  }
+  bool shown(double x, double y) const { return std::isfinite(x) && std::isfinite(y) && (!chart_.log_y || y > 0); }
   double scaled(double y) const { return chart_.log_y ? std::log10(y) : y; }
   double unscaled(double y) const { return chart_.log_y ? std::pow(10.0, y) : y; }
   double px(double x) const { return kLeft + (x - x_.low) / (x_.high - x_.low) * (kWidth - kLeft - kRight); }
@@ -99,7 +98,8 @@ class Plot {
       if (!shown(x, y)) continue;
       path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : " L", px(x), py(y));
       if (s.points.size() <= kMostMarkers)
-        markers += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.6\" fill=\"{}\"/>", px(x), py(y), style.colour);
+        markers +=
+            fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.6\" fill=\"{}\"/>", px(x), py(y), style.colour);
     }
     if (path.empty()) return "";
     constexpr double kSample = 26, kLetter = 7.6, kGap = 14, kLegendY = 18;
@@ -150,8 +150,8 @@ std::string svg(const Chart& chart) {
   std::string out = fmt::format("<figure class=\"chart\"><figcaption>{}{}</figcaption>\n", escape(chart.title),
                                 chart.log_y && !plot.empty() ? " <small>(log axis)</small>" : "");
   if (plot.empty()) return out + "<p class=\"missing\">No values to draw.</p></figure>\n";
-  out += fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", kWidth, kHeight,
-                     escape(chart.title));
+  out +=
+      fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", kWidth, kHeight, escape(chart.title));
   return out + plot.draw() + "</svg></figure>\n";
 }
 

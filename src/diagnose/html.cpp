@@ -79,8 +79,7 @@ std::string png_uri(std::string_view png) {
   for (size_t i = 0; i < png.size(); i += 3) {
     uint32_t triple = 0;
     for (size_t k = 0; k < 3; ++k) triple = triple << 8 | (i + k < png.size() ? static_cast<uint8_t>(png[i + k]) : 0u);
-    for (size_t k = 0; k < 4; ++k)
-      out += i + k <= png.size() ? kDigits[triple >> (18 - 6 * k) & 63] : '=';
+    for (size_t k = 0; k < 4; ++k) out += i + k <= png.size() ? kDigits[triple >> (18 - 6 * k) & 63] : '=';
   }
   return out;
 }

@@ -73,7 +73,8 @@ std::string page(const std::string& title, const std::string& head, const std::v
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{0}</title>\n"
       "<style>{1}</style>\n</head>\n<body>\n<main>\n<h1>{0}</h1>\n<nav>\n{2}</nav>\n{3}{4}"
-      "<footer>Written by <code>ingot report</code>. This page is one file: it needs no script and no network.</footer>\n"
+      "<footer>Written by <code>ingot report</code>. This page is one file: it needs no script and no "
+      "network.</footer>\n"
       "</main>\n</body>\n</html>\n",
       html::escape(title), style(), links, head, bodies);
 }

@@ -35,7 +35,8 @@ std::string entries(const Json& passes, bool applied) {
   std::string rows;
   size_t count = 0;
   for (const Json& e : member(passes, "entries"))
-    if (const Json& flag = member(e, "applied"); flag.is_boolean() && flag.get<bool>() == applied) rows += entry_row(e), ++count;
+    if (const Json& flag = member(e, "applied"); flag.is_boolean() && flag.get<bool>() == applied)
+      rows += entry_row(e), ++count;
   const std::string title = applied ? "Fused" : "Not fused, and why";
   if (count == 0) return fmt::format("<h3>{}</h3>\n<p>Nothing.</p>\n", title);
   return fmt::format(
@@ -114,10 +115,10 @@ std::string latencies(const Json& bench) {
   double most = 0;
   for (const Latency& l : all) most = std::max(most, l.median);
   const Json& first = member(bench, "models").is_array() ? member(bench, "models")[0] : bench;
-  std::string out = fmt::format("<p>Milliseconds a call of {:.0f} image{} on {:.0f} threads; the bar is the median.</p>\n",
-                                number_at(first, "batch").value_or(0),
-                                number_at(first, "batch").value_or(0) == 1 ? "" : "s",
-                                number_at(first, "threads").value_or(0));
+  std::string out =
+      fmt::format("<p>Milliseconds a call of {:.0f} image{} on {:.0f} threads; the bar is the median.</p>\n",
+                  number_at(first, "batch").value_or(0), number_at(first, "batch").value_or(0) == 1 ? "" : "s",
+                  number_at(first, "threads").value_or(0));
   out += "<div class=\"scroll\"><table>\n<tr><th>form</th><th></th>";
   for (const char* name : {"median", "min", "mean", "p90", "p99", "images/s", "speed-up"})
     out += fmt::format("<th class=\"n\">{}</th>", name);
@@ -126,7 +127,8 @@ std::string latencies(const Json& bench) {
     out += fmt::format(
         "<tr><td><b>{}</b><br><small>{}</small></td><td class=\"bar\"><span style=\"width:{:.1f}%\"></span></td>",
         escape(l.mode), escape(l.model), l.median / most * 100);
-    for (const double ms : {l.median, l.min, l.mean, l.p90, l.p99}) out += fmt::format("<td class=\"n\">{:.3f}</td>", ms);
+    for (const double ms : {l.median, l.min, l.mean, l.p90, l.p99})
+      out += fmt::format("<td class=\"n\">{:.3f}</td>", ms);
     out += fmt::format("<td class=\"n\">{:.0f}</td><td class=\"n\">{:.2f}x</td></tr>\n", l.throughput,
                        all.front().median / l.median);
   }

@@ -41,7 +41,8 @@ html::Series by_step(const TrainLog& log, std::string name, F value) {
 /// The colour of a share of a row: white to the blue of the page.
 std::string shade(double share) {
   const auto mix = [&](int full) { return static_cast<int>(std::lround(255 + (full - 255) * share)); };
-  return fmt::format("background:rgb({},{},{});color:{}", mix(0), mix(0x72), mix(0xB2), share > 0.45 ? "#fff" : "#1b1f24");
+  return fmt::format("background:rgb({},{},{});color:{}", mix(0), mix(0x72), mix(0xB2),
+                     share > 0.45 ? "#fff" : "#1b1f24");
 }
 
 std::vector<std::string> class_names(const Json& eval) {
@@ -80,7 +81,9 @@ std::string key_figures(const TrainLog& log, const Json& eval, const Json& build
                percent(best->val_accuracy));
   double seconds = 0;
   for (const EpochRecord& e : log.epochs) seconds += e.seconds;
-  if (seconds > 0) add_figure(out, "training time", seconds < 100 ? fmt::format("{:.1f} s", seconds) : fmt::format("{:.1f} min", seconds / 60));
+  if (seconds > 0)
+    add_figure(out, "training time",
+               seconds < 100 ? fmt::format("{:.1f} s", seconds) : fmt::format("{:.1f} min", seconds / 60));
   if (const auto size = number_at(build, "file_bytes")) add_figure(out, "engine file", html::bytes(*size));
   double eager = 0, fused = 0;
   for (const Latency& l : read_latencies(bench)) {
@@ -110,7 +113,8 @@ std::string learning_curves(const TrainLog& log) {
                           .series = {by_step(log, "training", [](const StepRecord& s) { return s.loss; })}};
   html::Chart lr{.title = "Learning rate", .x_label = "optimiser step", .log_y = true};
   lr.series = {by_step(log, "lr", [](const StepRecord& s) { return s.lr; })};
-  return "<div class=\"charts\">\n" + html::svg(loss) + html::svg(accuracy) + html::svg(steps) + html::svg(lr) + "</div>\n";
+  return "<div class=\"charts\">\n" + html::svg(loss) + html::svg(accuracy) + html::svg(steps) + html::svg(lr) +
+         "</div>\n";
 }
 
 std::string accuracy_by_class(const Json& eval) {
@@ -136,7 +140,8 @@ std::string confusion_matrix(const Json& eval) {
       "<h3>Confusion matrix</h3>\n<p class=\"soft\">Rows: what an image is; columns: what was predicted. Right answers "
       "stand framed on the diagonal; the shade is the square root of the share of the row.</p>\n"
       "<div class=\"scroll\"><table class=\"matrix\">\n<thead><tr><td></td>";
-  for (size_t i = 0; i < matrix.size(); ++i) out += fmt::format("<th scope=\"col\">{}</th>", escape(name_of_class(names, i)));
+  for (size_t i = 0; i < matrix.size(); ++i)
+    out += fmt::format("<th scope=\"col\">{}</th>", escape(name_of_class(names, i)));
   out += "</tr></thead>\n<tbody>\n";
   for (size_t i = 0; i < matrix.size(); ++i) out += matrix_row(names, matrix[i], i);
   return out + "</tbody></table></div>\n";

@@ -14,15 +14,15 @@ struct SummaryRow {
   int depth = 0;
   std::vector<Shape> outputs;  // of the last call; none where the module was never called
   int64_t calls = 0;
-  int64_t parameters = 0;         // with its children
-  int64_t macs = 0;               // with its children
+  int64_t parameters = 0;  // with its children
+  int64_t macs = 0;        // with its children
 };
 struct Summary {
   Shape input;
-  std::vector<SummaryRow> rows;  // in the order of named_modules()
+  std::vector<SummaryRow> rows;                        // in the order of named_modules()
   int64_t parameters = 0, trainable = 0, buffers = 0;  // elements
   int64_t macs = 0;
-  int64_t activation_bytes = 0;  // all results of ops that are not views, none freed
+  int64_t activation_bytes = 0;              // all results of ops that are not views, none freed
   std::map<std::string, int64_t> uncounted;  // ops that add nothing to macs, with their number
 };
 

@@ -34,9 +34,7 @@ inline std::string text_of(const fs::path& file) {
   return out.str();
 }
 
-inline void write_text(const fs::path& file, const std::string& text) {
-  std::ofstream(file, std::ios::binary) << text;
-}
+inline void write_text(const fs::path& file, const std::string& text) { std::ofstream(file, std::ios::binary) << text; }
 
 struct Outcome {
   int code = -1;  // what the shell sees; 128 and more: a signal

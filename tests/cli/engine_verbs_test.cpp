@@ -49,8 +49,8 @@ TEST_F(EngineVerbs, BuildWritesTheEngineAndItsReport) {
 
 TEST_F(EngineVerbs, BuildWithoutAPassLeavesTheNodesAlone) {
   const fs::path plain = scratch_folder() / "plain.ingot";
-  const Outcome o = ingot_command("build zoo:lenet -o " + quoted(plain) +
-                                  " --no-timing --json --disable-pass fuse_conv_activation");
+  const Outcome o =
+      ingot_command("build zoo:lenet -o " + quoted(plain) + " --no-timing --json --disable-pass fuse_conv_activation");
   ASSERT_EQ(o.code, 0) << o.err;
   EXPECT_THAT(o.json().at("graph").at("after").get<std::string>(), HasSubstr("relu("));
   EXPECT_FALSE(o.json().at("passes").at("passes").contains("fuse_conv_activation"));
@@ -148,7 +148,8 @@ TEST_F(EngineVerbs, BenchProfilesLayers) {
 
 TEST_F(EngineVerbs, PredictNamesTheLikeliestClasses) {
   const fs::path image = write_image("black.png", {1, 28, 28});
-  const Outcome o = ingot_command("predict " + engine() + " " + quoted(image) + " " + quoted(image) + " --top 3 --json");
+  const Outcome o =
+      ingot_command("predict " + engine() + " " + quoted(image) + " " + quoted(image) + " --top 3 --json");
   ASSERT_EQ(o.code, 0) << o.err;
   const auto images = o.json().at("images");
   ASSERT_EQ(images.size(), 2u);
@@ -234,7 +235,8 @@ struct Refused {
 class Refusals : public testing::TestWithParam<Refused> {};
 
 TEST_P(Refusals, EndWithTwoAndALineThatSaysWhy) {
-  write_text(scratch_folder() / "wrong.ingot", "this is no engine, but long enough to be one: " + std::string(100, 'x'));
+  write_text(scratch_folder() / "wrong.ingot",
+             "this is no engine, but long enough to be one: " + std::string(100, 'x'));
   write_text(scratch_folder() / "empty.ingot", "");
   write_text(scratch_folder() / "wrong.safetensors", "no");
   std::string arguments = GetParam().arguments;
@@ -247,26 +249,25 @@ TEST_P(Refusals, EndWithTwoAndALineThatSaysWhy) {
   EXPECT_EQ(o.out, "");
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Cli, Refusals,
-    testing::Values(Refused{"inspect /nowhere/model.ingot", "/nowhere/model.ingot: there is no such file"},
-                    Refused{"bench DIR/wrong.ingot", "not an engine file"},
-                    Refused{"inspect DIR/empty.ingot", "not an engine file"},
-                    Refused{"inspect DIR/wrong.safetensors", "wrong.safetensors"},
-                    Refused{"summary zoo:resnet5", "did you mean 'resnet50'?"},
-                    Refused{"summary lenet", "did you mean 'zoo:lenet'?"},
-                    Refused{"summary zoo:lenet --shapes 1x28", "--shapes is '1x28'"},
-                    Refused{"summary zoo:lenet --shapes 1x27x28", "conv"},
-                    Refused{"summary zoo:small_cnn --shapes 1x12x16", "square"},
-                    Refused{"build zoo:lenet -o /tmp/x.ingot --disable-pass fold_conv_batchnorm",
-                            "did you mean 'fold_conv_batch_norm'?"},
-                    Refused{"build zoo:lenet -o /tmp/model.bin", "ends in .ingot"},
-                    Refused{"build zoo:lenet", "--output is required"},
-                    Refused{"build zoo:lenet -o /tmp/x.ingot --max-batch 0", "--max-batch"},
-                    Refused{"compare zoo:lenet zoo:resnet18", "takes images"},
-                    Refused{"report /nowhere/run", "there is no such folder"},
-                    Refused{"bench", "models is required"},
-                    Refused{"paint zoo:lenet", "paint"}));
+INSTANTIATE_TEST_SUITE_P(Cli, Refusals,
+                         testing::Values(Refused{"inspect /nowhere/model.ingot",
+                                                 "/nowhere/model.ingot: there is no such file"},
+                                         Refused{"bench DIR/wrong.ingot", "not an engine file"},
+                                         Refused{"inspect DIR/empty.ingot", "not an engine file"},
+                                         Refused{"inspect DIR/wrong.safetensors", "wrong.safetensors"},
+                                         Refused{"summary zoo:resnet5", "did you mean 'resnet50'?"},
+                                         Refused{"summary lenet", "did you mean 'zoo:lenet'?"},
+                                         Refused{"summary zoo:lenet --shapes 1x28", "--shapes is '1x28'"},
+                                         Refused{"summary zoo:lenet --shapes 1x27x28", "conv"},
+                                         Refused{"summary zoo:small_cnn --shapes 1x12x16", "square"},
+                                         Refused{"build zoo:lenet -o /tmp/x.ingot --disable-pass fold_conv_batchnorm",
+                                                 "did you mean 'fold_conv_batch_norm'?"},
+                                         Refused{"build zoo:lenet -o /tmp/model.bin", "ends in .ingot"},
+                                         Refused{"build zoo:lenet", "--output is required"},
+                                         Refused{"build zoo:lenet -o /tmp/x.ingot --max-batch 0", "--max-batch"},
+                                         Refused{"compare zoo:lenet zoo:resnet18", "takes images"},
+                                         Refused{"report /nowhere/run", "there is no such folder"},
+                                         Refused{"bench", "models is required"}, Refused{"paint zoo:lenet", "paint"}));
 
 TEST(Cli, AnUnwritableFolderFailsWithOne) {
   const Outcome o = ingot_command("build zoo:lenet --no-timing -o /nowhere/at/all.ingot");

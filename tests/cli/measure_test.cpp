@@ -15,7 +15,7 @@ TEST(Latency, PercentilesAreNumpys) {
   EXPECT_EQ(l.min, 1);
   EXPECT_EQ(l.median, 3);
   EXPECT_EQ(l.mean, 3);
-  EXPECT_DOUBLE_EQ(l.p90, 4.6);    // numpy.percentile([1, 2, 3, 4, 5], 90)
+  EXPECT_DOUBLE_EQ(l.p90, 4.6);  // numpy.percentile([1, 2, 3, 4, 5], 90)
   EXPECT_DOUBLE_EQ(l.p99, 4.96);
   EXPECT_EQ(latency_of({7}).p99, 7);
   EXPECT_THROW(latency_of({}), Error);

@@ -87,11 +87,27 @@ std::string first_unclosed(const std::string& page) {
 
 TEST(Report, ShowsAllPartsOfARun) {
   const std::string page = html_report(whole_run(), two_images());
-  for (const char* part :
-       {"Loss by epoch", "Accuracy by epoch", "Learning rate", "(log axis)", "best validation accuracy, epoch 2 of 3",
-        "80.00 %", "Confusion matrix", "Accuracy by class", "fuse_conv_activation", "into %conv", "Not fused, and why",
-        "eager", "unfused", "fused", "4.00x", "conv2d_fused(%x)", "1.00 MiB", "data:image/png;base64,iVBORw==", "config.yaml",
-        "&#10003; cat", "&#10007; dog"})
+  for (const char* part : {"Loss by epoch",
+                           "Accuracy by epoch",
+                           "Learning rate",
+                           "(log axis)",
+                           "best validation accuracy, epoch 2 of 3",
+                           "80.00 %",
+                           "Confusion matrix",
+                           "Accuracy by class",
+                           "fuse_conv_activation",
+                           "into %conv",
+                           "Not fused, and why",
+                           "eager",
+                           "unfused",
+                           "fused",
+                           "4.00x",
+                           "conv2d_fused(%x)",
+                           "1.00 MiB",
+                           "data:image/png;base64,iVBORw==",
+                           "config.yaml",
+                           "&#10003; cat",
+                           "&#10007; dog"})
     EXPECT_THAT(page, HasSubstr(part));
   EXPECT_THAT(page, Not(HasSubstr("class=\"missing\"")));
 }
@@ -135,8 +151,9 @@ TEST(Report, DamagedFilesCountAsMissing) {
 
 TEST(Report, ReadsABenchOfOneModel) {
   const fs::path run = folder("one");
-  write(run / "bench.json",
-        R"({"model":"m.ingot","mode":"fused","latency_ms":{"min":1,"median":2,"mean":2,"p90":3,"p99":4},"batch":8,"threads":2})");
+  write(
+      run / "bench.json",
+      R"({"model":"m.ingot","mode":"fused","latency_ms":{"min":1,"median":2,"mean":2,"p90":3,"p99":4},"batch":8,"threads":2})");
   const std::string page = html_report(run, {});
   EXPECT_THAT(page, HasSubstr("m.ingot"));
   EXPECT_THAT(page, HasSubstr("8 images on 2 threads"));
@@ -147,9 +164,9 @@ TEST(Report, ReadsABenchOfOneModel) {
 TEST(Html, EscapesAndRepairs) {
   EXPECT_EQ(html::escape("a<b>&\"'"), "a&lt;b&gt;&amp;&quot;&#39;");
   EXPECT_EQ(html::escape("gr\xC3\xBC\xC3\x9F"), "gr\xC3\xBC\xC3\x9F");
-  EXPECT_EQ(html::escape("\xC3"), "\xEF\xBF\xBD");                         // truncated
-  EXPECT_EQ(html::escape("\xED\xA0\x80").substr(0, 3), "\xEF\xBF\xBD");    // a surrogate
-  EXPECT_EQ(html::escape("\xC0\xAF").substr(0, 3), "\xEF\xBF\xBD");        // overlong
+  EXPECT_EQ(html::escape("\xC3"), "\xEF\xBF\xBD");                       // truncated
+  EXPECT_EQ(html::escape("\xED\xA0\x80").substr(0, 3), "\xEF\xBF\xBD");  // a surrogate
+  EXPECT_EQ(html::escape("\xC0\xAF").substr(0, 3), "\xEF\xBF\xBD");      // overlong
   EXPECT_EQ(html::escape(std::string("a\0\x1b\tb\n", 6)), "a\tb\n");
 }
 
@@ -165,8 +182,8 @@ TEST(Html, Ticks) {
   EXPECT_THAT(html::linear_ticks(0, 10, 5), testing::ElementsAre(0, 2, 4, 6, 8, 10));
   EXPECT_THAT(html::linear_ticks(3, 3, 5), testing::ElementsAre(3));
   EXPECT_THAT(html::log_ticks(0.1, 2), testing::Pointwise(testing::DoubleEq(), {0.1, 0.2, 0.5, 1.0, 2.0}));
-  EXPECT_THAT(html::log_ticks(1e-6, 1), testing::SizeIs(7));   // decades alone
-  EXPECT_GE(html::log_ticks(0.31, 0.45).size(), 3u);           // too narrow for 1, 2, 5
+  EXPECT_THAT(html::log_ticks(1e-6, 1), testing::SizeIs(7));  // decades alone
+  EXPECT_GE(html::log_ticks(0.31, 0.45).size(), 3u);          // too narrow for 1, 2, 5
 }
 
 TEST(Html, ChartLeavesOutWhatCannotBeDrawn) {
