@@ -127,8 +127,8 @@ std::string to_dot(const Graph& graph);
 
 // ---- Checks and comparison
 
-/// Throws Error unless every value is made once and before it is read, readers and producers know each other, shape rules
-/// give the recorded shapes and dtypes, and constants match their spec.
+/// Throws Error unless every value is made once and before it is read, readers and producers know each other, shape
+/// rules give the recorded shapes and dtypes, and constants match their spec.
 void verify(const Graph& graph);
 /// Where two graphs first differ in sizes, inputs, nodes, wiring, attributes, constants or outputs; nothing where they
 /// are equal. Names of inner values do not count; those of inputs, outputs and constants do.
@@ -139,7 +139,8 @@ uint64_t hash_of(const Graph& graph);
 
 // ---- Sizes
 
-/// The values that these input shapes give to the graph's symbols. Throws Error that names the input which does not fit.
+/// The values that these input shapes give to the graph's symbols. Throws Error that names the input which does not
+/// fit.
 SymbolValues bind_sizes(const Graph& graph, std::span<const Shape> input_shapes);
 /// The graph with these sizes fixed.
 Graph at_sizes(const Graph& graph, const SymbolValues& values);

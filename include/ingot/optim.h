@@ -48,7 +48,7 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  virtual std::string_view type_name() const = 0;
+  std::string_view type_name() const { return type_name_; }
   void step();
   void zero_grad();
 
@@ -73,7 +73,7 @@ class Optimizer {
     std::array<Tensor, kMostTensors> tensors;  // undefined until the first step
   };
 
-  Optimizer() = default;
+  explicit Optimizer(std::string_view type_name) : type_name_(type_name) {}
   void add_params(const Tensors& params);  // as a new group
   /// The fields of the options struct, and the one of a group.
   virtual const AttrsType& options_type() const = 0;
@@ -90,10 +90,11 @@ class Optimizer {
     std::vector<ParamState> states;
     std::optional<double> initial_lr;
   };
+  std::string_view type_name_;
   std::vector<Group> groups_;
 };
 
-/// Adds options of one type. `Names` of the type are looked up in optim.cpp.
+/// Adds options of one type.
 template <class Options>
 class OptimizerOf : public Optimizer {
  public:
@@ -101,7 +102,7 @@ class OptimizerOf : public Optimizer {
   void add_param_group(const ParamGroup<Options>& group);
 
  protected:
-  explicit OptimizerOf(const std::vector<ParamGroup<Options>>& groups);
+  OptimizerOf(std::string_view type_name, const std::vector<ParamGroup<Options>>& groups);
   const AttrsType& options_type() const override;
   void* options_at(size_t group) override { return &options_.at(group); }
 
@@ -120,8 +121,7 @@ struct SGDOptions {
 class SGD : public OptimizerOf<SGDOptions> {
  public:
   SGD(const Tensors& params, const SGDOptions& options) : SGD({{params, options}}) {}
-  explicit SGD(const std::vector<ParamGroup<SGDOptions>>& groups) : OptimizerOf(groups) {}
-  std::string_view type_name() const override { return "SGD"; }
+  explicit SGD(const std::vector<ParamGroup<SGDOptions>>& groups) : OptimizerOf("SGD", groups) {}
 
  protected:
   std::span<const std::string_view> state_names() const override;
@@ -137,8 +137,7 @@ struct AdagradOptions {
 class Adagrad : public OptimizerOf<AdagradOptions> {
  public:
   explicit Adagrad(const Tensors& params, const AdagradOptions& options = {}) : Adagrad({{params, options}}) {}
-  explicit Adagrad(const std::vector<ParamGroup<AdagradOptions>>& groups) : OptimizerOf(groups) {}
-  std::string_view type_name() const override { return "Adagrad"; }
+  explicit Adagrad(const std::vector<ParamGroup<AdagradOptions>>& groups) : OptimizerOf("Adagrad", groups) {}
 
  protected:
   std::span<const std::string_view> state_names() const override;
@@ -157,8 +156,7 @@ struct AdamOptions {
 class Adam : public OptimizerOf<AdamOptions> {
  public:
   explicit Adam(const Tensors& params, const AdamOptions& options = {}) : Adam({{params, options}}) {}
-  explicit Adam(const std::vector<ParamGroup<AdamOptions>>& groups) : OptimizerOf(groups) {}
-  std::string_view type_name() const override { return "Adam"; }
+  explicit Adam(const std::vector<ParamGroup<AdamOptions>>& groups) : OptimizerOf("Adam", groups) {}
 
  protected:
   std::span<const std::string_view> state_names() const override;
@@ -176,8 +174,7 @@ struct AdamWOptions {
 class AdamW : public OptimizerOf<AdamWOptions> {
  public:
   explicit AdamW(const Tensors& params, const AdamWOptions& options = {}) : AdamW({{params, options}}) {}
-  explicit AdamW(const std::vector<ParamGroup<AdamWOptions>>& groups) : OptimizerOf(groups) {}
-  std::string_view type_name() const override { return "AdamW"; }
+  explicit AdamW(const std::vector<ParamGroup<AdamWOptions>>& groups) : OptimizerOf("AdamW", groups) {}
 
  protected:
   std::span<const std::string_view> state_names() const override;

@@ -21,7 +21,8 @@
 /// An empty batch is no work; the gradient of the weight is then zero.
 ///
 /// Bits: the same for equal shapes and thread counts. The forward pass and the gradient of the input do not depend on
-/// the thread count, the gradient of the weight does (oneDNN splits its sum over the threads). Fused relu and relu6
+/// the thread count, unless a gemm runs them (large paddings, few channels a group); the gradient of the weight does,
+/// as oneDNN splits its sum over the threads. Fused relu and relu6
 /// turn NaN into 0; the plain ops, which training runs, do not.
 namespace ingot::kernels {
 

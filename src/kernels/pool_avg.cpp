@@ -4,6 +4,8 @@
 #define HWY_TARGET_INCLUDE "kernels/pool_avg.cpp"
 #include <hwy/foreach_target.h>
 
+#include <vector>
+
 #include "base/check.h"
 #include "base/isa.h"
 #include "base/parallel.h"
@@ -66,14 +68,21 @@ void average_row(const Average& p, int64_t n, int64_t i, int64_t c0, int64_t c1)
     average_pixel(p, p.x.as<T>() + n * p.x.strides[0], y + j * p.y.strides[3], row, p.columns.bin(j), c0, c1);
 }
 
-// f(h', w', share): the outputs that read a place, and the share of their gradient that it gets.
-template <class F>
-void each_reader(const Average& p, std::pair<int64_t, int64_t> rows, std::pair<int64_t, int64_t> columns, F f) {
+/// An output that reads a place: where it lies in a channel of y, and the share of its gradient that the place gets.
+struct Reader {
+  int64_t at;
+  double share;
+};
+
+inline void list_readers(const Average& p, std::pair<int64_t, int64_t> rows, int64_t w, std::vector<Reader>& readers) {
+  readers.clear();
+  const auto columns = p.columns.readers(w);
   for (int64_t i = rows.first; i < rows.second; ++i) {
     const Bin row = p.rows.bin(i);
     if (row.begin >= row.end) continue;
     for (int64_t j = columns.first; j < columns.second; ++j)
-      if (const Bin column = p.columns.bin(j); column.begin < column.end) f(i, j, p.scale(row, column));
+      if (const Bin column = p.columns.bin(j); column.begin < column.end)
+        readers.push_back({i * p.y.strides[2] + j * p.y.strides[3], p.scale(row, column)});
   }
 }
 
@@ -83,25 +92,23 @@ void spread_row(const Average& p, int64_t n, int64_t h, int64_t c0, int64_t c1) 
   const Lanes<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto rows = p.rows.readers(h);
+  const int64_t stride = p.y.strides[1];
   const T* g = p.y.as<T>() + n * p.y.strides[0];
-  const auto& s = p.y.strides;
+  std::vector<Reader> readers;
   for (int64_t w = 0; w < p.x.shape[3]; ++w) {
-    const auto columns = p.columns.readers(w);
+    list_readers(p, rows, w, readers);
     T* dx = p.x.as<T>() + n * p.x.strides[0] + h * p.x.strides[2] + w * p.x.strides[3];
     int64_t c = c0;
-    if (p.x.strides[1] == 1 && s[1] == 1)
+    if (p.x.strides[1] == 1 && stride == 1)
       for (; c + lanes <= c1; c += lanes) {
         auto sum = hn::Zero(d);
-        each_reader(p, rows, columns, [&](int64_t i, int64_t j, double share) HWY_ATTR {
-          sum = hn::MulAdd(load(d, g + c + i * s[2] + j * s[3]), hn::Set(d, static_cast<A>(share)), sum);
-        });
+        for (const Reader& r : readers)
+          sum = hn::MulAdd(load(d, g + r.at + c), hn::Set(d, static_cast<A>(r.share)), sum);
         store(sum, d, dx + c);
       }
     for (; c < c1; ++c) {
       A sum = 0;
-      each_reader(p, rows, columns, [&](int64_t i, int64_t j, double share) {
-        sum += A(g[c * s[1] + i * s[2] + j * s[3]]) * static_cast<A>(share);
-      });
+      for (const Reader& r : readers) sum += A(g[r.at + c * stride]) * static_cast<A>(r.share);
       dx[c * p.x.strides[1]] = T(sum);
     }
   }

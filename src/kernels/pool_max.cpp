@@ -135,38 +135,74 @@ HWY_EXPORT(max_rows);
 
 constexpr int64_t kGrain = 1 << 14;  // elements that are worth a thread
 
-// Channels [c0, c1) of image n. Sums of bf16 are kept in f32 until the plane is done.
-template <class T, class Index>
-void scatter(const Array& g, const Array& index, const Array& dx, int64_t n, int64_t c0, int64_t c1) {
-  using A = std::conditional_t<std::is_same_v<T, bf16>, float, T>;
-  const int64_t height = dx.shape[2], width = dx.shape[3], channels = c1 - c0;
-  std::vector<A> plane(height * width * channels, A(0));
+/// Channels of one image of an array: a pointer to the first and the strides from there.
+template <class T>
+struct Slab {
+  T* data;
+  int64_t channel, row, column;
+
+  Slab(const Array& a, int64_t n, int64_t c0)
+      : data(a.as<T>() + n * a.strides[0] + c0 * a.strides[1]),
+        channel(a.strides[1]),
+        row(a.strides[2]),
+        column(a.strides[3]) {}
+  Slab(T* dense, int64_t channels, int64_t width) : data(dense), channel(1), row(width * channels), column(channels) {}
+  T* at(int64_t h, int64_t w) const { return data + h * row + w * column; }
+};
+
+template <class From, class To, class F>
+void each_pixel(const Array& plane, Slab<From> from, Slab<To> to, int64_t channels, F f) {
+  for (int64_t h = 0; h < plane.shape[2]; ++h)
+    for (int64_t w = 0; w < plane.shape[3]; ++w)
+      for (int64_t c = 0; c < channels; ++c) f(from.at(h, w)[c * from.channel], to.at(h, w)[c * to.channel]);
+}
+
+// sums[index] += g over `channels` channels; the order of additions is that of the outputs.
+template <class T, class A, class Index>
+void scatter(const Array& g, Slab<T> from, Slab<Index> index, Slab<A> sums, int64_t width, int64_t channels) {
+  const bool flat = sums.row == width * sums.column;
   for (int64_t i = 0; i < g.shape[2]; ++i)
     for (int64_t j = 0; j < g.shape[3]; ++j) {
-      const T* from = g.as<T>() + n * g.strides[0] + c0 * g.strides[1] + i * g.strides[2] + j * g.strides[3];
-      const Index* place = index.as<Index>() + n * index.strides[0] + c0 * index.strides[1] + i * index.strides[2] +
-                           j * index.strides[3];
-      for (int64_t c = 0; c < channels; ++c)
-        if (const int64_t at = place[c * index.strides[1]]; at >= 0)
-          plane[at * channels + c] += A(from[c * g.strides[1]]);
+      const T* value = from.at(i, j);
+      const Index* place = index.at(i, j);
+      for (int64_t c = 0; c < channels; ++c) {
+        const int64_t at = place[c * index.channel];
+        if (at < 0) continue;
+        const int64_t offset = flat ? at * sums.column : at / width * sums.row + at % width * sums.column;
+        sums.data[offset + c * sums.channel] += A(value[c * from.channel]);
+      }
     }
-  const A* from = plane.data();
-  for (int64_t h = 0; h < height; ++h)
-    for (int64_t w = 0; w < width; ++w) {
-      T* to = dx.as<T>() + n * dx.strides[0] + c0 * dx.strides[1] + h * dx.strides[2] + w * dx.strides[3];
-      for (int64_t c = 0; c < channels; ++c) to[c * dx.strides[1]] = T(*from++);
-    }
+}
+
+// Channels [c0, c1) of image n. Sums of bf16 are kept in f32 until the plane is done.
+template <class T, class Index>
+void scatter_channels(const Array& g, const Array& index, const Array& dx, int64_t n, int64_t c0, int64_t c1) {
+  const int64_t width = dx.shape[3], channels = c1 - c0;
+  const Slab<T> to(dx, n, c0);
+  if constexpr (std::is_same_v<T, bf16>) {
+    std::vector<float> plane(dx.shape[2] * width * channels, 0.0f);
+    const Slab<float> sums(plane.data(), channels, width);
+    scatter(g, Slab<T>(g, n, c0), Slab<Index>(index, n, c0), sums, width, channels);
+    each_pixel(dx, sums, to, channels, [](float sum, T& result) { result = T(sum); });
+  } else {
+    each_pixel(dx, to, to, channels, [](T, T& result) { result = T(0); });
+    scatter(g, Slab<T>(g, n, c0), Slab<Index>(index, n, c0), to, width, channels);
+  }
 }
 
 template <class T>
 void scatter_all(const Array& g, const Array& index, const Array& dx) {
-  constexpr int64_t kChannels = 16;
-  const int64_t blocks = (dx.shape[1] + kChannels - 1) / kChannels;
+  if (dx.numel() == 0) return;
+  // Whole pixels are fastest; few images are split by channels so that every thread has work.
+  constexpr int64_t kFewest = 16;
+  const int64_t splits = (num_threads() + dx.shape[0] - 1) / dx.shape[0];
+  const int64_t block = std::max(kFewest, (dx.shape[1] + splits - 1) / splits);
+  const int64_t blocks = (dx.shape[1] + block - 1) / block;
   parallel_for(dx.shape[0] * blocks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t n = task / blocks, c0 = task % blocks * kChannels, c1 = std::min(c0 + kChannels, dx.shape[1]);
-      index.dtype == DType::i64 ? scatter<T, int64_t>(g, index, dx, n, c0, c1)
-                                : scatter<T, int32_t>(g, index, dx, n, c0, c1);
+      const int64_t n = task / blocks, c0 = task % blocks * block, c1 = std::min(c0 + block, dx.shape[1]);
+      index.dtype == DType::i64 ? scatter_channels<T, int64_t>(g, index, dx, n, c0, c1)
+                                : scatter_channels<T, int32_t>(g, index, dx, n, c0, c1);
     }
   });
 }

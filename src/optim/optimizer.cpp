@@ -243,7 +243,8 @@ void Optimizer::load_state_dict(const OptimizerState& given) {
 }
 
 template <class Options>
-OptimizerOf<Options>::OptimizerOf(const std::vector<ParamGroup<Options>>& groups) {
+OptimizerOf<Options>::OptimizerOf(std::string_view type_name, const std::vector<ParamGroup<Options>>& groups)
+    : Optimizer(type_name) {
   for (const auto& group : groups) add_param_group(group);
 }
 template <class Options>

@@ -97,25 +97,31 @@ void SGD::step_group(size_t group, std::span<ParamUpdate> updates) {
     fresh[u.state] = o.momentum != 0 && !(*u.state)[0].defined();
     if (o.momentum != 0) u.need(0);
   }
-  in_batches(updates, [&](const ParamUpdate& u) { return static_cast<int64_t>(fresh[u.state]); },
-             [&](DType dtype, int64_t first, std::span<const ParameterRun> runs) {
-               kernels::sgd_step({.lr = o.lr,
-                                  .momentum = o.momentum,
-                                  .dampening = o.dampening,
-                                  .weight_decay = o.weight_decay,
-                                  .nesterov = o.nesterov,
-                                  .maximize = o.maximize,
-                                  .first = first != 0},
-                                 dtype, runs);
-             });
+  in_batches(
+      updates, [&](const ParamUpdate& u) { return static_cast<int64_t>(fresh[u.state]); },
+      [&](DType dtype, int64_t first, std::span<const ParameterRun> runs) {
+        kernels::sgd_step({.lr = o.lr,
+                           .momentum = o.momentum,
+                           .dampening = o.dampening,
+                           .weight_decay = o.weight_decay,
+                           .nesterov = o.nesterov,
+                           .maximize = o.maximize,
+                           .first = first != 0},
+                          dtype, runs);
+      });
 }
 
 void Adagrad::step_group(size_t group, std::span<ParamUpdate> updates) {
   const AdagradOptions& o = options(group);
   for (const ParamUpdate& u : updates) u.need(0, o.initial_accumulator_value);
   in_batches(updates, step_of, [&](DType dtype, int64_t t, std::span<const ParameterRun> runs) {
-    kernels::adagrad_step(
-        {.lr = o.lr, .lr_decay = o.lr_decay, .weight_decay = o.weight_decay, .eps = o.eps, .maximize = o.maximize, .t = t}, dtype, runs);
+    kernels::adagrad_step({.lr = o.lr,
+                           .lr_decay = o.lr_decay,
+                           .weight_decay = o.weight_decay,
+                           .eps = o.eps,
+                           .maximize = o.maximize,
+                           .t = t},
+                          dtype, runs);
   });
 }
 

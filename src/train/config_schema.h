@@ -67,8 +67,8 @@ ConfigNode resolve_config(const ConfigNode& node, const ConfigSchema& schema);
 //
 //   struct Sgd {
 //     double lr = 0, momentum = 0;
-//     static constexpr auto config = std::tuple{required_key("lr", &Sgd::lr), optional_key("momentum",
-//     &Sgd::momentum)};
+//     static constexpr auto config =
+//         std::tuple{required_key("lr", &Sgd::lr), optional_key("momentum", &Sgd::momentum)};
 //   };
 //   ConfigSchema schema = schema_of<Sgd>();
 //   Sgd sgd = read_config<Sgd>(resolved.at("optimizer"));

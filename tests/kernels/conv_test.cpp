@@ -363,6 +363,38 @@ TEST(Conv2d, UsualShapesRunFastImplementations) {
       }
 }
 
+TEST(Conv2d, ForwardAndInputGradientHaveTheSameBitsForAnyThreadCount) {
+  const int threads = num_threads();
+  for (const Shape& shape : kShapes)
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      SCOPED_TRACE(testing::Message() << shape << " " << name_of(dtype));
+      const Sizes sizes(shape);
+      const Box x = std::move(Box(dtype, sizes.x, Layout::channels_last).randomize(1));
+      const Box weight = std::move(Box(dtype, sizes.weight, Layout::channels_last).randomize(2));
+      const Box g = std::move(Box(dtype, sizes.y, Layout::channels_last).randomize(3));
+      std::vector<std::vector<double>> results;
+      for (const int count : {1, 2, 7}) {
+        set_num_threads(count);
+        const Box y(dtype, sizes.y, Layout::channels_last), dx(dtype, sizes.x, Layout::channels_last);
+        const ConvArgs args{.x = x, .weight = weight, .geometry = shape.geometry, .y = y};
+        run(args);
+        GuardedScratch scratch(conv2d_grad_input_scratch(g, weight, shape.geometry, dx));
+        conv2d_grad_input(g, weight, shape.geometry, dx, scratch.data());
+        results.emplace_back();
+        const auto keep = [&](const Box& box, const std::string& implementation) {
+          if (implementation.find("gemm") != std::string::npos) return;  // may split its sums
+          const auto values = box.values();
+          results.back().insert(results.back().end(), values.begin(), values.end());
+        };
+        keep(y, conv2d_implementation(args));
+        keep(dx, conv2d_grad_input_implementation(g, weight, shape.geometry, dx));
+      }
+      EXPECT_EQ(results[0], results[1]);
+      EXPECT_EQ(results[0], results[2]);
+    }
+  set_num_threads(threads);
+}
+
 // From a thread that never set OpenMP's own thread count, and from inside a parallel loop.
 TEST(Conv2d, RunsOnAnyThread) {
   const Shape& shape = kShapes[8];

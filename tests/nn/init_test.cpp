@@ -24,14 +24,16 @@ TEST(Init, GainsAreTheKnownOnes) {
   EXPECT_DOUBLE_EQ(calculate_gain("leaky_relu", 0.2), std::sqrt(2 / 1.04));
   EXPECT_DOUBLE_EQ(calculate_gain("leaky_relu"), std::sqrt(2 / 1.0001));
   EXPECT_DOUBLE_EQ(calculate_gain("selu"), 0.75);
-  EXPECT_EQ(error_of([] { calculate_gain("leaky_rel"); }), "no gain is known for the nonlinearity 'leaky_rel'; did you mean 'leaky_relu'?");
+  EXPECT_EQ(error_of([] { calculate_gain("leaky_rel"); }),
+            "no gain is known for the nonlinearity 'leaky_rel'; did you mean 'leaky_relu'?");
 }
 
 TEST(Init, FansCountTheReceptiveField) {
   const Fan fan = calculate_fan(empty({8, 4, 3, 5}));
   EXPECT_EQ(fan.in, 60);
   EXPECT_EQ(fan.out, 120);
-  EXPECT_EQ(error_of([] { calculate_fan(empty({8})); }), "fan in and out need a tensor of two dimensions or more, this one is [8]");
+  EXPECT_EQ(error_of([] { calculate_fan(empty({8})); }),
+            "fan in and out need a tensor of two dimensions or more, this one is [8]");
 }
 
 TEST(Init, DistributionsHaveTheirSpread) {
@@ -42,14 +44,16 @@ TEST(Init, DistributionsHaveTheirSpread) {
   EXPECT_NEAR(mean(x).item<double>(), 1, 0.03);
   EXPECT_NEAR(std_of(xavier_normal_(x, 2, key)), 2 * std::sqrt(2 / (in + out)), 1e-3);
   EXPECT_NEAR(largest(xavier_uniform_(x, 1, key)), std::sqrt(6 / (in + out)), 1e-4);
-  EXPECT_NEAR(std_of(kaiming_normal_(x, {.mode = FanMode::fan_out, .nonlinearity = "relu"}, key)), std::sqrt(2 / out), 1e-3);
+  EXPECT_NEAR(std_of(kaiming_normal_(x, {.mode = FanMode::fan_out, .nonlinearity = "relu"}, key)), std::sqrt(2 / out),
+              1e-3);
   EXPECT_NEAR(largest(kaiming_uniform_(x, {.a = std::sqrt(5.0)}, key)), 1 / std::sqrt(in), 1e-4);
   EXPECT_EQ(largest(constant_(x, -2)), 2);
 }
 
 TEST(Init, ValuesDependOnKeyAndPositionNotOnLayoutOrDtype) {
   const RandomKey key{3};
-  const Tensor last = empty({4, 5, 3, 3}, DType::f32, Layout::channels_last), rows = empty({4, 5, 3, 3}, DType::f32, Layout::row_major);
+  const Tensor last = empty({4, 5, 3, 3}, DType::f32, Layout::channels_last),
+               rows = empty({4, 5, 3, 3}, DType::f32, Layout::row_major);
   EXPECT_EQ(uniform_(last, -1, 1, key).to_vector<float>(), uniform_(rows, -1, 1, key).to_vector<float>());
   EXPECT_EQ(last.to_vector<float>(), uniform({4, 5, 3, 3}, -1, 1, key).to_vector<float>());
   const Tensor half = empty({4, 5, 3, 3}, DType::bf16);

@@ -43,7 +43,8 @@ TEST(Layers, ConvComputesWhatItsOpDoes) {
 }
 
 TEST(Layers, ConstructorsRefuseWhatCannotBe) {
-  EXPECT_EQ(error_of([] { Conv2d(3, 4, 3, {.groups = 2}); }), "[Conv2d] 3 input and 4 output channels do not divide into 2 groups");
+  EXPECT_EQ(error_of([] { Conv2d(3, 4, 3, {.groups = 2}); }),
+            "[Conv2d] 3 input and 4 output channels do not divide into 2 groups");
   EXPECT_EQ(error_of([] { Conv2d(0, 4, 3); }), "[Conv2d] 0 input and 4 output channels: both must be positive");
   EXPECT_EQ(error_of([] { Dropout(1.5); }), "[Dropout] p is 1.5, it must be between 0 and 1");
   EXPECT_EQ(error_of([] { BatchNorm2d(0); }), "[BatchNorm] num_features is 0, it must be positive");
@@ -218,8 +219,8 @@ TEST(Containers, ListsPutTheirNameIntoPaths) {
 }
 
 TEST(Containers, PrintAsInPyTorch) {
-  const Sequential net(Conv2d(1, 20, 5, {.padding = 2, .bias = false}), BatchNorm2d(20), ReLU(), MaxPool2d({.kernel = 2}), Dropout(0.5),
-                       AdaptiveAvgPool2d(1), Flatten(), Linear(20, 3));
+  const Sequential net(Conv2d(1, 20, 5, {.padding = 2, .bias = false}), BatchNorm2d(20), ReLU(),
+                       MaxPool2d({.kernel = 2}), Dropout(0.5), AdaptiveAvgPool2d(1), Flatten(), Linear(20, 3));
   EXPECT_EQ(to_string(net), R"(Sequential(
   (0): Conv2d(1, 20, kernel_size=(5, 5), stride=(1, 1), padding=(2, 2), bias=False)
   (1): BatchNorm2d(20, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)

@@ -38,17 +38,22 @@ TEST(CrossEntropy, IsPyTorchsWithoutOptions) {
   expect(s, cross_entropy(s.x, s.target, {.reduction = Reduction::none}),
          {2.36776853675, 0.243312354571, 1.60798649243, 0.301785153076}, {-0.906310442, 0.6436165394, 0.2626939026});
   expect(s, cross_entropy(s.x, s.target), {1.13021313421}, {-0.2265776105, 0.1609041349, 0.06567347565});
-  expect(s, cross_entropy(s.x, s.target, {.reduction = Reduction::sum}), {4.52085253683}, {-0.906310442, 0.6436165394, 0.2626939026});
+  expect(s, cross_entropy(s.x, s.target, {.reduction = Reduction::sum}), {4.52085253683},
+         {-0.906310442, 0.6436165394, 0.2626939026});
 }
 
 TEST(CrossEntropy, IsPyTorchsWithWeightsSmoothingAndIgnoredTargets) {
   const Scores s;
-  expect(s, cross_entropy(s.x, s.target, {.weight = s.weight}), {0.705830141109}, {-0.08239185836, 0.05851059449, 0.02388126387});
-  expect(s, cross_entropy(s.x, s.target, {.weight = s.weight, .ignore_index = 2, .label_smoothing = 0.1, .reduction = Reduction::none}),
+  expect(s, cross_entropy(s.x, s.target, {.weight = s.weight}), {0.705830141109},
+         {-0.08239185836, 0.05851059449, 0.02388126387});
+  expect(s,
+         cross_entropy(s.x, s.target,
+                       {.weight = s.weight, .ignore_index = 2, .label_smoothing = 0.1, .reduction = Reduction::none}),
          {1.20876477555, 0.0, 1.76506141206, 0.0}, {-0.4135759171, 0.3313827057, 0.08219321147});
-  expect(s, cross_entropy(s.x, s.target, {.weight = s.weight, .ignore_index = 2, .label_smoothing = 0.1}), {1.98255079175},
-         {-0.2757172781, 0.2209218038, 0.05479547431});
-  expect(s, cross_entropy(s.x, s.target, {.label_smoothing = 0.3}), {1.2954752121}, {-0.1765776105, 0.1359041349, 0.04067347565});
+  expect(s, cross_entropy(s.x, s.target, {.weight = s.weight, .ignore_index = 2, .label_smoothing = 0.1}),
+         {1.98255079175}, {-0.2757172781, 0.2209218038, 0.05479547431});
+  expect(s, cross_entropy(s.x, s.target, {.label_smoothing = 0.3}), {1.2954752121},
+         {-0.1765776105, 0.1359041349, 0.04067347565});
   expect(s, cross_entropy(s.x, s.target, {.weight = s.weight, .label_smoothing = 0.3}), {0.889065047894},
          {-0.06080314716, 0.06373301411, -0.002929866943});
 }
@@ -70,7 +75,8 @@ TEST(CrossEntropy, TakesImagesAndSingleSamples) {
   expect(cross_entropy(x, target, options), {1.23139522843});
   CrossEntropyOptions none = options;
   none.reduction = Reduction::none;
-  expect(cross_entropy(x, target, none), {0.34427614766, 1.85851496962, 3.1868511508, 0.60051445305, 0.0, 1.97708377797, 0.6525260999, 0.0});
+  expect(cross_entropy(x, target, none),
+         {0.34427614766, 1.85851496962, 3.1868511508, 0.60051445305, 0.0, 1.97708377797, 0.6525260999, 0.0});
   expect(cross_entropy(x, softmax(wave({2, 3, 2, 2}, 0.7, 0.2), 1)), {1.41987645866});
   expect(cross_entropy(wave({3}), from_vector<int64_t>({1}, {})), {0.440652165914});
 }
@@ -107,8 +113,11 @@ TEST(CrossEntropy, IsDivergencePlusEntropy) {
 
 TEST(CrossEntropy, GradientsAgreeWithFiniteDifferences) {
   const Scores s;
-  gradcheck([&](const Tensors& in) { return Tensors{cross_entropy(in[0], s.target, {.weight = s.weight, .label_smoothing = 0.2})}; },
-            {detach(s.x)}, {.second = true});
+  gradcheck(
+      [&](const Tensors& in) {
+        return Tensors{cross_entropy(in[0], s.target, {.weight = s.weight, .label_smoothing = 0.2})};
+      },
+      {detach(s.x)}, {.second = true});
   gradcheck([&](const Tensors& in) { return Tensors{cross_entropy(in[0], softmax(in[1], 1), {.weight = s.weight})}; },
             {detach(s.x), wave({4, 3}, 0.3)});
 }
@@ -117,9 +126,12 @@ TEST(CrossEntropy, RefusesWhatDoesNotFit) {
   const Scores s;
   EXPECT_EQ(error_of([&] { cross_entropy(s.x, zeros({3}, DType::i64)); }),
             "[cross_entropy] the target [3] must be [4] for scores [4, 3]");
-  EXPECT_EQ(error_of([&] { cross_entropy(s.x, full({4}, 3, DType::i64)); }), "[cross_entropy] the target 3 is outside [0, 3)");
-  EXPECT_EQ(error_of([&] { cross_entropy(s.x, zeros({4})); }), "[cross_entropy] class indices must be i64, the target is f32");
-  EXPECT_EQ(error_of([&] { cross_entropy(s.x, s.target, {.weight = ones({4})}); }), "[cross_entropy] the class weights [4] must be [3]");
+  EXPECT_EQ(error_of([&] { cross_entropy(s.x, full({4}, 3, DType::i64)); }),
+            "[cross_entropy] the target 3 is outside [0, 3)");
+  EXPECT_EQ(error_of([&] { cross_entropy(s.x, zeros({4})); }),
+            "[cross_entropy] class indices must be i64, the target is f32");
+  EXPECT_EQ(error_of([&] { cross_entropy(s.x, s.target, {.weight = ones({4})}); }),
+            "[cross_entropy] the class weights [4] must be [3]");
   EXPECT_EQ(error_of([&] { cross_entropy(s.x, s.target, {.label_smoothing = 2}); }),
             "[cross_entropy] label_smoothing is 2, it must be between 0 and 1");
   EXPECT_EQ(error_of([&] { cross_entropy(s.x, s.target, {.reduction = Reduction::batchmean}); }),
@@ -158,7 +170,8 @@ TEST(Entropy, IsZeroForCertaintyAndLogOfTheNumberForEvenOdds) {
 
 TEST(Mse, IsTheMeanOfSquares) {
   expect(mse_loss(from_vector<double>({1, 2}, {2}), from_vector<double>({4, 0}, {2})), {6.5});
-  EXPECT_EQ(error_of([] { mse_loss(ones({2}), ones({2, 1})); }), "[mse_loss] the target [2, 1] must have the shape [2] of the input");
+  EXPECT_EQ(error_of([] { mse_loss(ones({2}), ones({2, 1})); }),
+            "[mse_loss] the target [2, 1] must have the shape [2] of the input");
 }
 
 TEST(Hinge, CountsWhatIsWithinTheMargin) {
@@ -176,8 +189,10 @@ TEST(MultiMargin, IsPyTorchs) {
   expect(s, multi_margin_loss(s.x, s.target), {0.609750756711}, {-0.1666666667, 0.08333333333, 0.08333333333});
   expect(s, multi_margin_loss(s.x, s.target, {.p = 2, .margin = 0.7, .weight = s.weight, .reduction = Reduction::none}),
          {1.64968515407, 0.0, 1.41300929743, 0.0}, {-1.452706371, 0.8757054569, 0.5770009145});
-  EXPECT_EQ(error_of([&] { multi_margin_loss(s.x, s.target, {.p = 3}); }), "[multi_margin_loss] p is 3, it must be 1 or 2");
-  EXPECT_EQ(error_of([&] { multi_margin_loss(s.x, full({4}, -1, DType::i64)); }), "[multi_margin_loss] the target -1 is outside [0, 3)");
+  EXPECT_EQ(error_of([&] { multi_margin_loss(s.x, s.target, {.p = 3}); }),
+            "[multi_margin_loss] p is 3, it must be 1 or 2");
+  EXPECT_EQ(error_of([&] { multi_margin_loss(s.x, full({4}, -1, DType::i64)); }),
+            "[multi_margin_loss] the target -1 is outside [0, 3)");
 }
 
 }  // namespace

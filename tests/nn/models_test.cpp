@@ -38,15 +38,16 @@ TEST_P(KnownModels, HaveTorchvisionsNamesOrderAndCounts) {
   EXPECT_EQ(hash_bytes(text.data(), text.size()), GetParam().state) << text;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, KnownModels,
-                         testing::Values(Known{"vgg11", 132863336, 0x3e76edfa8b7cb586}, Known{"vgg11_bn", 132868840, 0x3a5d35d6cd876deb},
-                                         Known{"vgg13", 133047848, 0x56d9925fd93cea80}, Known{"vgg13_bn", 133053736, 0x084512cf991b5119},
-                                         Known{"vgg16", 138357544, 0x4b6d8ef9de78908c}, Known{"vgg16_bn", 138365992, 0x74f11176cbd1dac8},
-                                         Known{"vgg19", 143667240, 0xc8bd5c92cd458218}, Known{"vgg19_bn", 143678248, 0xb6cbd158ee1ff6b8},
-                                         Known{"resnet18", 11689512, 0xcf7c2e5a11502f8a}, Known{"resnet34", 21797672, 0x95e3b999c9c4334f},
-                                         Known{"resnet50", 25557032, 0x7dfb9c27b6defb80}, Known{"resnet101", 44549160, 0x409f70222da423b0},
-                                         Known{"resnet152", 60192808, 0x4f57db913fd4c9a6}),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    All, KnownModels,
+    testing::Values(Known{"vgg11", 132863336, 0x3e76edfa8b7cb586}, Known{"vgg11_bn", 132868840, 0x3a5d35d6cd876deb},
+                    Known{"vgg13", 133047848, 0x56d9925fd93cea80}, Known{"vgg13_bn", 133053736, 0x084512cf991b5119},
+                    Known{"vgg16", 138357544, 0x4b6d8ef9de78908c}, Known{"vgg16_bn", 138365992, 0x74f11176cbd1dac8},
+                    Known{"vgg19", 143667240, 0xc8bd5c92cd458218}, Known{"vgg19_bn", 143678248, 0xb6cbd158ee1ff6b8},
+                    Known{"resnet18", 11689512, 0xcf7c2e5a11502f8a}, Known{"resnet34", 21797672, 0x95e3b999c9c4334f},
+                    Known{"resnet50", 25557032, 0x7dfb9c27b6defb80}, Known{"resnet101", 44549160, 0x409f70222da423b0},
+                    Known{"resnet152", 60192808, 0x4f57db913fd4c9a6}),
+    [](const auto& info) { return info.param.name; });
 
 TEST(Models, SmallOnesHaveTheirCounts) {
   EXPECT_EQ(parameter_count(LeNet()), 61706);
@@ -59,7 +60,8 @@ TEST(Models, TheTableNamesWhatItDoesNotKnow) {
   EXPECT_EQ(error_of([] { make_model("resnet18", {.dropout = 0.1}); }), "the model resnet18 has no option dropout");
   EXPECT_EQ(error_of([] { make_model("small_cnn", {.widths = std::vector<int64_t>{1, 2}}); }),
             "small_cnn has 3 widths (two convolutions, one hidden layer), not 2");
-  EXPECT_EQ(error_of([] { ResNet({.depth = 20}); }), "there is no ResNet of depth 20; depths are 18, 34, 50, 101 and 152");
+  EXPECT_EQ(error_of([] { ResNet({.depth = 20}); }),
+            "there is no ResNet of depth 20; depths are 18, 34, 50, 101 and 152");
 }
 
 TEST(Models, GiveScoresForTheirClasses) {
@@ -70,7 +72,9 @@ TEST(Models, GiveScoresForTheirClasses) {
     return model->call({normal(image, 0, 1, RandomKey{1})})[0].shape();
   };
   EXPECT_EQ(run("lenet", {}, {2, 1, 28, 28}), Shape({2, 10}));
-  EXPECT_EQ(run("small_cnn", {.num_classes = 5, .image_size = 16, .widths = std::vector<int64_t>{4, 8, 16}}, {3, 1, 16, 16}), Shape({3, 5}));
+  EXPECT_EQ(
+      run("small_cnn", {.num_classes = 5, .image_size = 16, .widths = std::vector<int64_t>{4, 8, 16}}, {3, 1, 16, 16}),
+      Shape({3, 5}));
   EXPECT_EQ(run("resnet18", {.num_classes = 7, .in_channels = 1}, {2, 1, 32, 32}), Shape({2, 7}));
   EXPECT_EQ(run("resnet50", {.num_classes = 7}, {1, 3, 33, 40}), Shape({1, 7}));
 }
@@ -87,7 +91,8 @@ TEST(Models, EveryParameterGetsAGradient) {
     const auto model = make_model(name, {.num_classes = 4, .in_channels = 1});
     const Tensor scores = model->call({normal({4, 1, 28, 28}, 0, 1, RandomKey{2})})[0];
     backward(cross_entropy(scores, from_vector<int64_t>({0, 1, 2, 3}, {4})));
-    for (const auto& [parameter, x] : model->named_parameters()) EXPECT_TRUE(x.grad().defined()) << name << " " << parameter;
+    for (const auto& [parameter, x] : model->named_parameters())
+      EXPECT_TRUE(x.grad().defined()) << name << " " << parameter;
   }
 }
 

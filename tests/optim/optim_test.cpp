@@ -59,32 +59,40 @@ TEST_P(Trajectories, ArePyTorchs) {
 INSTANTIATE_TEST_SUITE_P(
     All, Trajectories,
     testing::Values(
-        Trajectory{"sgd", make<SGD>(SGDOptions{.lr = 0.1}),
-                   {-0.0155158472362717, 0.829154119343794, 0.511416929446415, -0.768505861956322, -0.98744488369757, 0.380469591859422,
-                    1.09221812891009, 0.381696772175262, -0.941471534697092}},
-        Trajectory{"momentum", make<SGD>(SGDOptions{.lr = 0.1, .momentum = 0.9, .dampening = 0.3, .weight_decay = 0.05}),
-                   {-0.0713598767951787, -2.34743813719887, -0.323451785644231, 0.562788028417013, 0.756779828183181, -0.438133034857055,
-                    0.255551250188067, -0.442188046548922, -0.0663133831581195}},
+        Trajectory{"sgd",
+                   make<SGD>(SGDOptions{.lr = 0.1}),
+                   {-0.0155158472362717, 0.829154119343794, 0.511416929446415, -0.768505861956322, -0.98744488369757,
+                    0.380469591859422, 1.09221812891009, 0.381696772175262, -0.941471534697092}},
+        Trajectory{"momentum",
+                   make<SGD>(SGDOptions{.lr = 0.1, .momentum = 0.9, .dampening = 0.3, .weight_decay = 0.05}),
+                   {-0.0713598767951787, -2.34743813719887, -0.323451785644231, 0.562788028417013, 0.756779828183181,
+                    -0.438133034857055, 0.255551250188067, -0.442188046548922, -0.0663133831581195}},
         Trajectory{"nesterov",
-                   make<SGD>(SGDOptions{.lr = 0.05, .momentum = 0.8, .weight_decay = 0.01, .nesterov = true, .maximize = true}),
-                   {-0.00829996971241867, 4.92477318991343, 2.04682353030377, -4.15335416136447, -4.94085158427221, 1.75608919481394,
-                    3.83352309732969, 1.7628459844734, -2.94501418638878}},
+                   make<SGD>(SGDOptions{
+                       .lr = 0.05, .momentum = 0.8, .weight_decay = 0.01, .nesterov = true, .maximize = true}),
+                   {-0.00829996971241867, 4.92477318991343, 2.04682353030377, -4.15335416136447, -4.94085158427221,
+                    1.75608919481394, 3.83352309732969, 1.7628459844734, -2.94501418638878}},
         Trajectory{"adagrad",
-                   make<Adagrad>(AdagradOptions{.lr = 0.2, .lr_decay = 0.1, .weight_decay = 0.02, .initial_accumulator_value = 0.3}),
-                   {-0.122322118969581, 1.22629864254694, 0.707002304238945, -0.955714930573704, -1.26148206577947, 0.347710887898551,
-                    1.45675409972585, 0.348868927676446, -1.05603865098464}},
-        Trajectory{"adam", make<Adam>(AdamOptions{.lr = 0.05, .betas = {0.8, 0.95}, .weight_decay = 0.03}),
-                   {-0.0701897338173469, 1.41781035288698, 0.791959018972588, -0.981130826836459, -1.31517890815857, 0.492238996117333,
-                    1.62688610716512, 0.494691732619556, -1.18062693091246}},
-        Trajectory{"amsgrad", make<Adam>(AdamOptions{.lr = 0.05, .eps = 1e-3, .amsgrad = true, .maximize = true}),
-                   {0.129074769458355, 2.44671099037945, 1.26783454138622, -1.82646371285268, -2.27412249719529, 1.10596785880347,
-                    2.37984145048055, 1.10946812376865, -1.60199429697744}},
-        Trajectory{"adamw", make<AdamW>(AdamWOptions{.lr = 0.05}),
-                   {-0.0980674323090649, 1.4152688132292, 0.81682101123117, -0.97188739138977, -1.297567652183, 0.476715868544477,
-                    1.62504507767029, 0.479100676309283, -1.19569844708804}},
-        Trajectory{"adamw_amsgrad", make<AdamW>(AdamWOptions{.lr = 0.05, .weight_decay = 0.3, .amsgrad = true, .maximize = true}),
-                   {0.11074964868176, 2.08204766578897, 1.06380980089626, -1.54860664050636, -1.92658964571743, 0.981111865976039,
-                    2.10012776743211, 0.984200331071819, -1.41349286897503}}),
+                   make<Adagrad>(AdagradOptions{
+                       .lr = 0.2, .lr_decay = 0.1, .weight_decay = 0.02, .initial_accumulator_value = 0.3}),
+                   {-0.122322118969581, 1.22629864254694, 0.707002304238945, -0.955714930573704, -1.26148206577947,
+                    0.347710887898551, 1.45675409972585, 0.348868927676446, -1.05603865098464}},
+        Trajectory{"adam",
+                   make<Adam>(AdamOptions{.lr = 0.05, .betas = {0.8, 0.95}, .weight_decay = 0.03}),
+                   {-0.0701897338173469, 1.41781035288698, 0.791959018972588, -0.981130826836459, -1.31517890815857,
+                    0.492238996117333, 1.62688610716512, 0.494691732619556, -1.18062693091246}},
+        Trajectory{"amsgrad",
+                   make<Adam>(AdamOptions{.lr = 0.05, .eps = 1e-3, .amsgrad = true, .maximize = true}),
+                   {0.129074769458355, 2.44671099037945, 1.26783454138622, -1.82646371285268, -2.27412249719529,
+                    1.10596785880347, 2.37984145048055, 1.10946812376865, -1.60199429697744}},
+        Trajectory{"adamw",
+                   make<AdamW>(AdamWOptions{.lr = 0.05}),
+                   {-0.0980674323090649, 1.4152688132292, 0.81682101123117, -0.97188739138977, -1.297567652183,
+                    0.476715868544477, 1.62504507767029, 0.479100676309283, -1.19569844708804}},
+        Trajectory{"adamw_amsgrad",
+                   make<AdamW>(AdamWOptions{.lr = 0.05, .weight_decay = 0.3, .amsgrad = true, .maximize = true}),
+                   {0.11074964868176, 2.08204766578897, 1.06380980089626, -1.54860664050636, -1.92658964571743,
+                    0.981111865976039, 2.10012776743211, 0.984200331071819, -1.41349286897503}}),
     [](const auto& info) { return info.param.name; });
 
 TEST(Optimizer, StepsEveryElementOfLargeParametersOfAnyLayoutAlike) {
@@ -151,7 +159,8 @@ TEST(Optimizer, GroupsOverrideAnyOption) {
 
 TEST(Optimizer, RefusesParametersTwiceAndOptionsOutOfRange) {
   Tensor a = ones({1}).set_requires_grad(), b = ones({1}).set_requires_grad();
-  EXPECT_EQ(error_of([&] { SGD({{{a}, {.lr = 1}}, {{b, a}, {.lr = 1}}}); }), "SGD: parameter 1 of group 1, [1], is in the optimiser already");
+  EXPECT_EQ(error_of([&] { SGD({{{a}, {.lr = 1}}, {{b, a}, {.lr = 1}}}); }),
+            "SGD: parameter 1 of group 1, [1], is in the optimiser already");
   EXPECT_EQ(error_of([&] { SGD({a}, {}); }), "SGD needs a learning rate: lr is not given");
   EXPECT_THAT(error_of([&] { SGD({a}, {.lr = 1, .nesterov = true}); }), HasSubstr("nesterov needs momentum above 0"));
   EXPECT_EQ(error_of([&] { Adam({a}, {.betas = {0.9, 1}}); }), "a beta is 1, it must be in [0, 1)");
@@ -202,11 +211,14 @@ TEST(Optimizer, LoadingRefusesAnotherShapeOfState) {
   SGD sgd({a}, {.lr = 1, .momentum = 0.5});
   OptimizerState state = sgd.state_dict();
   state.state[0]["momentum_buffer"] = ones({3});
-  EXPECT_EQ(error_of([&] { sgd.load_state_dict(state); }), "SGD: 'momentum_buffer' of parameter 0 is [3] in the state, the parameter is [2]");
+  EXPECT_EQ(error_of([&] { sgd.load_state_dict(state); }),
+            "SGD: 'momentum_buffer' of parameter 0 is [3] in the state, the parameter is [2]");
   state.state[0] = {{"exp_avg", ones({2})}};
-  EXPECT_EQ(error_of([&] { sgd.load_state_dict(state); }), "SGD: the state of parameter 0 has 'exp_avg', which SGD does not keep");
+  EXPECT_EQ(error_of([&] { sgd.load_state_dict(state); }),
+            "SGD: the state of parameter 0 has 'exp_avg', which SGD does not keep");
   state.param_groups[0].params = {0, 1};
-  EXPECT_EQ(error_of([&] { sgd.load_state_dict(state); }), "SGD: group 0 of the state has 2 parameters, the optimiser's has 1");
+  EXPECT_EQ(error_of([&] { sgd.load_state_dict(state); }),
+            "SGD: group 0 of the state has 2 parameters, the optimiser's has 1");
   state.param_groups.clear();
   EXPECT_EQ(error_of([&] { sgd.load_state_dict(state); }), "SGD: the state has 0 parameter groups, the optimiser 1");
 }
@@ -223,7 +235,8 @@ TEST(Clip, NormScalesAllGradientsTogether) {
   EXPECT_NEAR(clip_grad_norm({a, b}, 9, {.norm_type = INFINITY}), 0.8, 1e-6);
   EXPECT_NEAR(clip_grad_norm({a, b}, 9, {.norm_type = 1}), 1.4, 1e-6);
   a.set_grad(from_vector<float>({NAN, 0}, {2}));
-  EXPECT_EQ(error_of([&] { clip_grad_norm({a}, 1, {.error_if_nonfinite = true}); }), "the norm of the gradients is nan");
+  EXPECT_EQ(error_of([&] { clip_grad_norm({a}, 1, {.error_if_nonfinite = true}); }),
+            "the norm of the gradients is nan");
 }
 
 TEST(Clip, ValueClampsElements) {

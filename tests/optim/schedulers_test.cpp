@@ -16,7 +16,8 @@ using Make = std::function<std::unique_ptr<LRScheduler>(Optimizer&)>;
 
 std::unique_ptr<LRScheduler> warm_up_and_cosine(Optimizer& o) {
   std::vector<std::unique_ptr<LRScheduler>> schedules;
-  schedules.push_back(std::make_unique<LinearLR>(o, LinearLROptions{.start_factor = 0.1, .end_factor = 1, .total_iters = 4}));
+  schedules.push_back(
+      std::make_unique<LinearLR>(o, LinearLROptions{.start_factor = 0.1, .end_factor = 1, .total_iters = 4}));
   schedules.push_back(std::make_unique<CosineAnnealingLR>(o, 8));
   return std::make_unique<SequentialLR>(o, std::move(schedules), std::vector<int64_t>{4});
 }
@@ -52,24 +53,34 @@ TEST_P(Schedules, ArePyTorchsInBothForms) {
 INSTANTIATE_TEST_SUITE_P(
     All, Schedules,
     testing::Values(
-        Schedule{"step", [](Optimizer& o) { return std::make_unique<StepLR>(o, 4, 0.5); },
+        Schedule{"step",
+                 [](Optimizer& o) { return std::make_unique<StepLR>(o, 4, 0.5); },
                  {0.4, 0.4, 0.4, 0.4, 0.2, 0.2, 0.2, 0.2, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05}},
-        Schedule{"multi_step", [](Optimizer& o) { return std::make_unique<MultiStepLR>(o, std::vector<int64_t>{3, 3, 7}, 0.5); },
+        Schedule{"multi_step",
+                 [](Optimizer& o) { return std::make_unique<MultiStepLR>(o, std::vector<int64_t>{3, 3, 7}, 0.5); },
                  {0.4, 0.4, 0.4, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05}},
-        Schedule{"exponential", [](Optimizer& o) { return std::make_unique<ExponentialLR>(o, 0.9); },
+        Schedule{"exponential",
+                 [](Optimizer& o) { return std::make_unique<ExponentialLR>(o, 0.9); },
                  {0.4, 0.36, 0.324, 0.2916, 0.26244, 0.236196, 0.2125764, 0.19131876, 0.172186884}},
-        Schedule{"constant", [](Optimizer& o) { return std::make_unique<ConstantLR>(o, 0.25, 4); }, {0.1, 0.1, 0.1, 0.1, 0.4, 0.4, 0.4}},
-        Schedule{"linear",
-                 [](Optimizer& o) {
-                   return std::make_unique<LinearLR>(o, LinearLROptions{.start_factor = 0.1, .end_factor = 0.8, .total_iters = 6});
-                 },
-                 {0.04, 0.086666666666667, 0.13333333333333, 0.18, 0.22666666666667, 0.27333333333333, 0.32, 0.32, 0.32}},
-        Schedule{"cosine", [](Optimizer& o) { return std::make_unique<CosineAnnealingLR>(o, 5, 0.01); },
-                 {0.4, 0.36275831390311, 0.26525831390311, 0.14474168609689, 0.047241686096885, 0.01, 0.047241686096885, 0.14474168609689,
-                  0.26525831390311, 0.36275831390311, 0.4, 0.36275831390312, 0.26525831390311, 0.14474168609689, 0.047241686096885}},
-        Schedule{"sequential", warm_up_and_cosine,
-                 {0.04, 0.13, 0.22, 0.31, 0.4, 0.38477590650226, 0.34142135623731, 0.27653668647302, 0.2, 0.12346331352698, 0.058578643762691,
-                  0.015224093497743, 0.0, 0.015224093497743, 0.058578643762691}}),
+        Schedule{"constant",
+                 [](Optimizer& o) { return std::make_unique<ConstantLR>(o, 0.25, 4); },
+                 {0.1, 0.1, 0.1, 0.1, 0.4, 0.4, 0.4}},
+        Schedule{
+            "linear",
+            [](Optimizer& o) {
+              return std::make_unique<LinearLR>(
+                  o, LinearLROptions{.start_factor = 0.1, .end_factor = 0.8, .total_iters = 6});
+            },
+            {0.04, 0.086666666666667, 0.13333333333333, 0.18, 0.22666666666667, 0.27333333333333, 0.32, 0.32, 0.32}},
+        Schedule{"cosine",
+                 [](Optimizer& o) { return std::make_unique<CosineAnnealingLR>(o, 5, 0.01); },
+                 {0.4, 0.36275831390311, 0.26525831390311, 0.14474168609689, 0.047241686096885, 0.01, 0.047241686096885,
+                  0.14474168609689, 0.26525831390311, 0.36275831390311, 0.4, 0.36275831390312, 0.26525831390311,
+                  0.14474168609689, 0.047241686096885}},
+        Schedule{"sequential",
+                 warm_up_and_cosine,
+                 {0.04, 0.13, 0.22, 0.31, 0.4, 0.38477590650226, 0.34142135623731, 0.27653668647302, 0.2,
+                  0.12346331352698, 0.058578643762691, 0.015224093497743, 0.0, 0.015224093497743, 0.058578643762691}}),
     [](const auto& info) { return info.param.name; });
 
 TEST(LRScheduler, SeveralOnOneOptimizerCombine) {
@@ -83,7 +94,8 @@ TEST(LRScheduler, SeveralOnOneOptimizerCombine) {
     decay.step();
     rates.push_back(sgd.lr());
   }
-  EXPECT_THAT(rates, Pointwise(DoubleNear(1e-12), std::vector<double>{0.04, 0.117, 0.1782, 0.22599, 0.26244, 0.236196, 0.2125764, 0.19131876}));
+  EXPECT_THAT(rates, Pointwise(DoubleNear(1e-12), std::vector<double>{0.04, 0.117, 0.1782, 0.22599, 0.26244, 0.236196,
+                                                                      0.2125764, 0.19131876}));
 }
 
 TEST(LRScheduler, EachGroupHasItsOwnBase) {

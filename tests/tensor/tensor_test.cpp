@@ -45,7 +45,7 @@ TEST(DimTest, ExpressionsHaveOneNormalForm) {
   EXPECT_EQ(floor_div(n * 3136, n), 3136);
   EXPECT_EQ(floor_div(2 * n + 1, 2), n + floor_div(Dim(1), 2));
   EXPECT_FALSE(n == h);
-  EXPECT_EQ((floor_div(h + 2, 2) * 64).str(), "64+64*(h//2)");
+  EXPECT_EQ((floor_div(h + 2, 2) * 64).str(), "64*(h//2)+64");
 }
 
 TEST(DimTest, PrintsWhatItParses) {
