@@ -19,8 +19,8 @@ namespace ingot {
 
 /// What else a sample may carry: numbers, texts, lists and maps of them. collate() treats it as PyTorch's
 /// default_collate does.
-struct Value : std::variant<std::monostate, Tensor, int64_t, double, std::string, std::vector<Value>,
-                            std::map<std::string, Value>> {
+struct Extra : std::variant<std::monostate, Tensor, int64_t, double, std::string, std::vector<Extra>,
+                            std::map<std::string, Extra>> {
   using variant::variant;
   bool empty() const { return index() == 0; }
 };
@@ -29,7 +29,7 @@ struct Value : std::variant<std::monostate, Tensor, int64_t, double, std::string
 struct Sample {
   Tensor input;
   Tensor target;
-  Value extra;
+  Extra extra;
 };
 
 /// Examples along a new first dimension. `indices` are theirs in the data set; `position` is the place of the first in
@@ -37,7 +37,7 @@ struct Sample {
 struct Batch {
   Tensor input;
   Tensor target;
-  Value extra;
+  Extra extra;
   std::vector<int64_t> indices;
   int64_t position = 0;
 

@@ -61,7 +61,8 @@ nlohmann::ordered_json to_json(const Diagnosis& d) {
           {"isa", {{"detected", d.isa_detected}, {"active", d.isa_active}}},
           {"threads", d.threads},
           {"cpus", d.cpus},
-          {"cgroup_quota", d.cgroup_quota.empty() ? nlohmann::ordered_json(nullptr) : d.cgroup_quota},
+          {"cgroup_quota",
+           d.cgroup_quota.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(d.cgroup_quota)},
           {"libraries", {{"onednn", d.onednn}, {"highway", d.highway}, {"compiler", d.compiler}}},
           {"dataset", {{"fashion_mnist", d.dataset}, {"found", d.dataset_found}}}};
 }

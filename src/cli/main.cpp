@@ -1,6 +1,5 @@
 #include <cstdio>
 #include <exception>
-#include <vector>
 
 #include "cli/output.h"
 #include "cli/verb.h"
@@ -10,8 +9,9 @@
 namespace ingot::cli {
 namespace {
 
-const std::vector<const Verb*> kVerbs = {&kBuild,  &kCompare, &kBench,   &kPredict,
-                                         &kReport, &kInspect, &kSummary, &kDoctor};
+const Verb* const kVerbs[] = {
+    &kTrain, &kEval, &kBuild, &kCompare, &kBench, &kPredict, &kReport, &kInspect, &kSummary, &kDoctor,
+};
 
 int refuse(const char* text, const CLI::App& app) {
   std::fprintf(stderr, "ingot: %s\nSee `%s --help`.\n", text, app.get_name().c_str());

@@ -48,11 +48,6 @@ bool is_terminal(std::FILE* stream) {
   return ::isatty(::fileno(stream)) == 1 && !(term != nullptr && std::string_view(term) == "dumb");
 }
 
-bool wants_colour(std::FILE* stream) {
-  const char* no_color = std::getenv("NO_COLOR");
-  return is_terminal(stream) && (no_color == nullptr || *no_color == '\0');
-}
-
 std::string clock_text(double seconds) {
   const auto s = static_cast<int64_t>(std::max(0.0, seconds) + 0.5);
   if (s < 3600) return fmt::format("{}:{:02}", s / 60, s % 60);

@@ -21,10 +21,8 @@ void print(fmt::format_string<Args...> text, Args&&... args) {
 /// Columns, the first aligned left and the others right, two blanks between them.
 std::string table(const std::vector<std::vector<std::string>>& rows);
 
-/// Whether a person watches the stream, so that lines may be redrawn; colours only without NO_COLOR
-/// (https://no-color.org).
+/// Whether a person watches the stream, so that lines may be redrawn. Nothing is ever coloured, so NO_COLOR holds.
 bool is_terminal(std::FILE* stream);
-bool wants_colour(std::FILE* stream);
 
 /// "1:07", "2:03:15".
 std::string clock_text(double seconds);

@@ -96,7 +96,8 @@ std::string bytes(double count) {
   constexpr std::array kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
   size_t unit = 0;
   for (; count >= 1024 && unit + 1 < kUnits.size(); ++unit) count /= 1024;
-  return fmt::format(count < 10 && unit > 0 ? "{:.2f} {}" : "{:.4g} {}", count, kUnits[unit]);
+  return count < 10 && unit > 0 ? fmt::format("{:.2f} {}", count, kUnits[unit])
+                                : fmt::format("{:.4g} {}", count, kUnits[unit]);
 }
 
 }  // namespace ingot::html

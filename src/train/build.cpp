@@ -21,18 +21,18 @@ Overloaded(F...) -> Overloaded<F...>;
 
 struct Place {
   Optimizer& optimizer;
-  int64_t steps;            // of this schedule
+  int64_t steps;  // of this schedule
   int64_t steps_per_epoch;
 };
 
 /// How long a schedule lasts, in epochs; none: to the end of training.
 std::optional<double> length_of(const SchedulerConfig& config) {
-  return std::visit(Overloaded{[](const LinearLRConfig& c) { return std::optional(c.total_iters); },
-                               [](const ConstantLRConfig& c) { return std::optional(c.total_iters); },
-                               [](const CosineAnnealingLRConfig& c) { return c.T_max; },
-                               [](const StepLRConfig& c) { return c.epochs; },
-                               [](const ExponentialLRConfig& c) { return c.epochs; }},
-                    config);
+  return std::visit(
+      Overloaded{[](const LinearLRConfig& c) { return std::optional(c.total_iters); },
+                 [](const ConstantLRConfig& c) { return std::optional(c.total_iters); },
+                 [](const CosineAnnealingLRConfig& c) { return c.T_max; },
+                 [](const StepLRConfig& c) { return c.epochs; }, [](const ExponentialLRConfig& c) { return c.epochs; }},
+      config);
 }
 
 int64_t in_steps(double epochs, int64_t steps_per_epoch) {
@@ -42,26 +42,26 @@ int64_t in_steps(double epochs, int64_t steps_per_epoch) {
 std::unique_ptr<LRScheduler> make_one(const SchedulerConfig& config, const Place& p) {
   using Made = std::unique_ptr<LRScheduler>;
   return std::visit(
-      Overloaded{
-          [&](const LinearLRConfig& c) -> Made {
-            return std::make_unique<LinearLR>(
-                p.optimizer, LinearLROptions{.start_factor = c.start_factor,
-                                             .end_factor = c.end_factor,
-                                             .total_iters = in_steps(c.total_iters, p.steps_per_epoch)});
-          },
-          [&](const ConstantLRConfig& c) -> Made {
-            return std::make_unique<ConstantLR>(p.optimizer, c.factor, in_steps(c.total_iters, p.steps_per_epoch));
-          },
-          [&](const CosineAnnealingLRConfig& c) -> Made {
-            return std::make_unique<CosineAnnealingLR>(p.optimizer, p.steps, c.eta_min);
-          },
-          [&](const StepLRConfig& c) -> Made {
-            return std::make_unique<StepLR>(p.optimizer, in_steps(c.step_size, p.steps_per_epoch), c.gamma);
-          },
-          [&](const ExponentialLRConfig& c) -> Made {
-            const double a_step = std::pow(c.gamma, 1.0 / static_cast<double>(p.steps_per_epoch));
-            return std::make_unique<ExponentialLR>(p.optimizer, a_step);
-          }},
+      Overloaded{[&](const LinearLRConfig& c) -> Made {
+                   return std::make_unique<LinearLR>(
+                       p.optimizer, LinearLROptions{.start_factor = c.start_factor,
+                                                    .end_factor = c.end_factor,
+                                                    .total_iters = in_steps(c.total_iters, p.steps_per_epoch)});
+                 },
+                 [&](const ConstantLRConfig& c) -> Made {
+                   return std::make_unique<ConstantLR>(p.optimizer, c.factor,
+                                                       in_steps(c.total_iters, p.steps_per_epoch));
+                 },
+                 [&](const CosineAnnealingLRConfig& c) -> Made {
+                   return std::make_unique<CosineAnnealingLR>(p.optimizer, p.steps, c.eta_min);
+                 },
+                 [&](const StepLRConfig& c) -> Made {
+                   return std::make_unique<StepLR>(p.optimizer, in_steps(c.step_size, p.steps_per_epoch), c.gamma);
+                 },
+                 [&](const ExponentialLRConfig& c) -> Made {
+                   const double a_step = std::pow(c.gamma, 1.0 / static_cast<double>(p.steps_per_epoch));
+                   return std::make_unique<ExponentialLR>(p.optimizer, a_step);
+                 }},
       config);
 }
 
@@ -79,28 +79,26 @@ std::unique_ptr<Module> make_model(const ModelConfig& config, const Task& task, 
 }
 
 Loss make_loss(const LossConfig& config) {
-  return std::visit(
-      Overloaded{[](const CrossEntropyConfig& c) -> Loss {
-                   return [c](const Tensor& x, const Tensor& t) {
-                     return cross_entropy(x, t, {.label_smoothing = c.label_smoothing});
-                   };
-                 },
-                 [](const MultiMarginConfig& c) -> Loss {
-                   return [c](const Tensor& x, const Tensor& t) {
-                     return multi_margin_loss(x, t, {.p = static_cast<int>(c.p), .margin = c.margin});
-                   };
-                 }},
-      config);
+  return std::visit(Overloaded{[](const CrossEntropyConfig& c) -> Loss {
+                                 return [c](const Tensor& x, const Tensor& t) {
+                                   return cross_entropy(x, t, {.label_smoothing = c.label_smoothing});
+                                 };
+                               },
+                               [](const MultiMarginConfig& c) -> Loss {
+                                 return [c](const Tensor& x, const Tensor& t) {
+                                   return multi_margin_loss(x, t, {.p = static_cast<int>(c.p), .margin = c.margin});
+                                 };
+                               }},
+                    config);
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const Tensors& params) {
   using Made = std::unique_ptr<Optimizer>;
-  return std::visit(
-      Overloaded{[&](const SGDOptions& o) -> Made { return std::make_unique<SGD>(params, o); },
-                 [&](const AdamOptions& o) -> Made { return std::make_unique<Adam>(params, o); },
-                 [&](const AdamWOptions& o) -> Made { return std::make_unique<AdamW>(params, o); },
-                 [&](const AdagradOptions& o) -> Made { return std::make_unique<Adagrad>(params, o); }},
-      config);
+  return std::visit(Overloaded{[&](const SGDOptions& o) -> Made { return std::make_unique<SGD>(params, o); },
+                               [&](const AdamOptions& o) -> Made { return std::make_unique<Adam>(params, o); },
+                               [&](const AdamWOptions& o) -> Made { return std::make_unique<AdamW>(params, o); },
+                               [&](const AdagradOptions& o) -> Made { return std::make_unique<Adagrad>(params, o); }},
+                    config);
 }
 
 std::unique_ptr<LRScheduler> make_scheduler(const std::vector<SchedulerConfig>& configs, Optimizer& optimizer,
@@ -127,14 +125,13 @@ std::unique_ptr<LRScheduler> make_scheduler(const std::vector<SchedulerConfig>& 
 DatasetHandle augmented(DatasetHandle images, const Task& task, const std::vector<AugmentConfig>& augment) {
   std::vector<Transform> transforms;
   for (const AugmentConfig& config : augment)
-    std::visit(Overloaded{[&](const RandomCropConfig& c) {
-                            transforms.emplace_back(RandomCrop(task.input[1].value(), task.input[2].value(),
-                                                               {.padding = c.padding}));
-                          },
-                          [&](const RandomHorizontalFlipConfig& c) {
-                            transforms.emplace_back(RandomHorizontalFlip(c.p));
-                          }},
-               config);
+    std::visit(
+        Overloaded{[&](const RandomCropConfig& c) {
+                     transforms.emplace_back(
+                         RandomCrop(task.input[1].value(), task.input[2].value(), {.padding = c.padding}));
+                   },
+                   [&](const RandomHorizontalFlipConfig& c) { transforms.emplace_back(RandomHorizontalFlip(c.p)); }},
+        config);
   transforms.emplace_back(ToDtype(DType::f32, {.scale = true}));
   transforms.emplace_back(Normalize(task.mean, task.std));
   return TransformedDataset(std::move(images), Compose(std::move(transforms)));

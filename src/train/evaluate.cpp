@@ -78,10 +78,13 @@ EvalResult evaluate(Module& model, const DatasetHandle& images, const Task& task
 std::string to_json(const EvalResult& result) {
   nlohmann::ordered_json per_class = nlohmann::ordered_json::object();
   for (size_t c = 0; c < result.class_names.size(); ++c) per_class[result.class_names[c]] = result.per_class[c];
-  const nlohmann::ordered_json json{{"accuracy", result.accuracy},       {"loss", result.loss},
-                                    {"per_class", per_class},            {"samples", result.samples},
+  const nlohmann::ordered_json json{{"accuracy", result.accuracy},
+                                    {"loss", result.loss},
+                                    {"per_class", per_class},
+                                    {"samples", result.samples},
                                     {"samples_per_s", result.samples_per_s},
-                                    {"class_names", result.class_names}, {"confusion", result.confusion}};
+                                    {"class_names", result.class_names},
+                                    {"confusion", result.confusion}};
   return json.dump();
 }
 

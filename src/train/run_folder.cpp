@@ -14,8 +14,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // What training and the verbs after it leave; results of a run that is thrown away must not stay beside a new one.
-constexpr std::array kRunFiles{"config.yaml", "best.safetensors",  "last.safetensors", "log.jsonl",  "log.csv",
-                               "eval.json",   "model.ingot",       "model.report.json", "bench.json", "report.html"};
+constexpr std::array kRunFiles{"config.yaml", "best.safetensors", "last.safetensors",  "log.jsonl",  "log.csv",
+                               "eval.json",   "model.ingot",      "model.report.json", "bench.json", "report.html"};
 
 /// The first line in which two configs differ, for the error.
 void check_same_config(const fs::path& path, const std::string& before, const std::string& now) {
@@ -52,8 +52,10 @@ void check_run_folder(const TrainConfig& config, const TrainOptions& options) {
     check_same_config(files.config, read_file(files.config), to_yaml(config));
     return;
   }
-  CHECK(options.overwrite || !is_run(options.out), "{}: holds a run already; give --resume to go on with it or "
-        "--overwrite to throw it away", out);
+  CHECK(options.overwrite || !is_run(options.out),
+        "{}: holds a run already; give --resume to go on with it or "
+        "--overwrite to throw it away",
+        out);
 }
 
 void begin_run_folder(const TrainConfig& config, const TrainOptions& options) {

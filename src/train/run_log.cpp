@@ -52,8 +52,8 @@ double number(const Json& json, const char* key) {
 
 void read_line(const Json& json, TrainLog& log) {
   if (json.at("kind") == "step") {
-    log.steps.push_back({.epoch = json.at("epoch"), .step = json.at("step"), .lr = number(json, "lr"),
-                         .loss = number(json, "loss")});
+    log.steps.push_back(
+        {.epoch = json.at("epoch"), .step = json.at("step"), .lr = number(json, "lr"), .loss = number(json, "loss")});
     return;
   }
   log.epochs.push_back({.epoch = json.at("epoch"),

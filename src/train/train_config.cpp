@@ -22,57 +22,55 @@ struct Section;
 template <>
 struct Section<RandomCropConfig> : RandomCropConfig {
   static constexpr std::string_view kType = "RandomCrop";
-  static constexpr auto config = std::tuple{
-      optional("padding", &Section::padding, [] { return ConfigSchema::integer().at_least(0); })};
+  static constexpr auto config =
+      std::tuple{optional_key("padding", &Section::padding, [] { return ConfigSchema::integer().at_least(0); })};
 };
 template <>
 struct Section<RandomHorizontalFlipConfig> : RandomHorizontalFlipConfig {
   static constexpr std::string_view kType = "RandomHorizontalFlip";
-  static constexpr auto config = std::tuple{optional("p", &Section::p, share)};
+  static constexpr auto config = std::tuple{optional_key("p", &Section::p, share)};
 };
 
 template <>
 struct Section<CrossEntropyConfig> : CrossEntropyConfig {
   static constexpr std::string_view kType = "cross_entropy";
-  static constexpr auto config = std::tuple{optional("label_smoothing", &Section::label_smoothing, share)};
+  static constexpr auto config = std::tuple{optional_key("label_smoothing", &Section::label_smoothing, share)};
 };
 template <>
 struct Section<MultiMarginConfig> : MultiMarginConfig {
   static constexpr std::string_view kType = "multi_margin";
   static constexpr auto config =
-      std::tuple{optional("p", &Section::p, [] { return ConfigSchema::integer().within(1, 2); }),
-                 optional("margin", &Section::margin, not_negative)};
+      std::tuple{optional_key("p", &Section::p, [] { return ConfigSchema::integer().within(1, 2); }),
+                 optional_key("margin", &Section::margin, not_negative)};
 };
 
 template <>
 struct Section<SGDOptions> : SGDOptions {
   static constexpr std::string_view kType = "SGD";
-  static constexpr auto config = std::tuple{required("lr", &Section::lr, not_negative),
-                                            optional("momentum", &Section::momentum, not_negative),
-                                            optional("dampening", &Section::dampening),
-                                            optional("weight_decay", &Section::weight_decay, not_negative),
-                                            optional("nesterov", &Section::nesterov),
-                                            optional("maximize", &Section::maximize)};
+  static constexpr auto config = std::tuple{required_key("lr", &Section::lr, not_negative),
+                                            optional_key("momentum", &Section::momentum, not_negative),
+                                            optional_key("dampening", &Section::dampening),
+                                            optional_key("weight_decay", &Section::weight_decay, not_negative),
+                                            optional_key("nesterov", &Section::nesterov),
+                                            optional_key("maximize", &Section::maximize)};
 };
 template <>
 struct Section<AdagradOptions> : AdagradOptions {
   static constexpr std::string_view kType = "Adagrad";
-  static constexpr auto config = std::tuple{
-      optional("lr", &Section::lr, not_negative),
-      optional("lr_decay", &Section::lr_decay, not_negative),
-      optional("weight_decay", &Section::weight_decay, not_negative),
-      optional("initial_accumulator_value", &Section::initial_accumulator_value, not_negative),
-      optional("eps", &Section::eps, not_negative),
-      optional("maximize", &Section::maximize)};
+  static constexpr auto config =
+      std::tuple{optional_key("lr", &Section::lr, not_negative),
+                 optional_key("lr_decay", &Section::lr_decay, not_negative),
+                 optional_key("weight_decay", &Section::weight_decay, not_negative),
+                 optional_key("initial_accumulator_value", &Section::initial_accumulator_value, not_negative),
+                 optional_key("eps", &Section::eps, not_negative),
+                 optional_key("maximize", &Section::maximize)};
 };
 template <class S>
 constexpr auto adam_keys() {
-  return std::tuple{optional("lr", &S::lr, not_negative),
-                    optional("betas", &S::betas),
-                    optional("eps", &S::eps, not_negative),
-                    optional("weight_decay", &S::weight_decay, not_negative),
-                    optional("amsgrad", &S::amsgrad),
-                    optional("maximize", &S::maximize)};
+  return std::tuple{
+      optional_key("lr", &S::lr, not_negative),   optional_key("betas", &S::betas),
+      optional_key("eps", &S::eps, not_negative), optional_key("weight_decay", &S::weight_decay, not_negative),
+      optional_key("amsgrad", &S::amsgrad),       optional_key("maximize", &S::maximize)};
 }
 template <>
 struct Section<AdamOptions> : AdamOptions {
@@ -88,34 +86,34 @@ struct Section<AdamWOptions> : AdamWOptions {
 template <>
 struct Section<LinearLRConfig> : LinearLRConfig {
   static constexpr std::string_view kType = "LinearLR";
-  static constexpr auto config = std::tuple{optional("start_factor", &Section::start_factor, share),
-                                            optional("end_factor", &Section::end_factor, share),
-                                            optional("total_iters", &Section::total_iters, not_negative)};
+  static constexpr auto config = std::tuple{optional_key("start_factor", &Section::start_factor, share),
+                                            optional_key("end_factor", &Section::end_factor, share),
+                                            optional_key("total_iters", &Section::total_iters, not_negative)};
 };
 template <>
 struct Section<ConstantLRConfig> : ConstantLRConfig {
   static constexpr std::string_view kType = "ConstantLR";
-  static constexpr auto config = std::tuple{optional("factor", &Section::factor, share),
-                                            optional("total_iters", &Section::total_iters, not_negative)};
+  static constexpr auto config = std::tuple{optional_key("factor", &Section::factor, share),
+                                            optional_key("total_iters", &Section::total_iters, not_negative)};
 };
 template <>
 struct Section<CosineAnnealingLRConfig> : CosineAnnealingLRConfig {
   static constexpr std::string_view kType = "CosineAnnealingLR";
-  static constexpr auto config = std::tuple{optional("T_max", &Section::T_max, length_or_null),
-                                            optional("eta_min", &Section::eta_min, not_negative)};
+  static constexpr auto config = std::tuple{optional_key("T_max", &Section::T_max, length_or_null),
+                                            optional_key("eta_min", &Section::eta_min, not_negative)};
 };
 template <>
 struct Section<StepLRConfig> : StepLRConfig {
   static constexpr std::string_view kType = "StepLR";
-  static constexpr auto config =
-      std::tuple{optional("step_size", &Section::step_size, not_negative),
-                 optional("gamma", &Section::gamma, not_negative), optional("epochs", &Section::epochs, length_or_null)};
+  static constexpr auto config = std::tuple{optional_key("step_size", &Section::step_size, not_negative),
+                                            optional_key("gamma", &Section::gamma, not_negative),
+                                            optional_key("epochs", &Section::epochs, length_or_null)};
 };
 template <>
 struct Section<ExponentialLRConfig> : ExponentialLRConfig {
   static constexpr std::string_view kType = "ExponentialLR";
-  static constexpr auto config = std::tuple{optional("gamma", &Section::gamma, not_negative),
-                                            optional("epochs", &Section::epochs, length_or_null)};
+  static constexpr auto config = std::tuple{optional_key("gamma", &Section::gamma, not_negative),
+                                            optional_key("epochs", &Section::epochs, length_or_null)};
 };
 
 /// The model's section is flat: which options a model has is for make_model to say.
@@ -125,9 +123,9 @@ struct Section<ModelConfig> {
   std::optional<std::vector<int64_t>> widths;
   std::optional<double> dropout;
   static constexpr auto config =
-      std::tuple{required("type", &Section::type, [] { return ConfigSchema::choice(model_names()); }),
-                 optional("widths", &Section::widths, [] { return ConfigSchema::list_of(count()).or_null(); }),
-                 optional("dropout", &Section::dropout, share_or_null)};
+      std::tuple{required_key("type", &Section::type, [] { return ConfigSchema::choice(model_names()); }),
+                 optional_key("widths", &Section::widths, [] { return ConfigSchema::list_of(count()).or_null(); }),
+                 optional_key("dropout", &Section::dropout, share_or_null)};
 };
 
 }  // namespace
@@ -195,14 +193,14 @@ namespace {
 template <>
 struct Section<DataConfig> : DataConfig {
   static constexpr auto config = std::tuple{
-      required("type", &Section::type, [] { return ConfigSchema::choice({"fashion_mnist", "mnist", "idx"}); }),
-      optional("root", &Section::root),
-      optional("class_names", &Section::class_names),
-      optional("validation", &Section::validation, count),
-      optional("batch_size", &Section::batch_size, count),
-      optional("num_workers", &Section::num_workers, [] { return ConfigSchema::integer().within(0, 256); }),
-      optional("drop_last", &Section::drop_last),
-      optional("augment", &Section::augment)};
+      required_key("type", &Section::type, [] { return ConfigSchema::choice({"fashion_mnist", "mnist", "idx"}); }),
+      optional_key("root", &Section::root),
+      optional_key("class_names", &Section::class_names),
+      optional_key("validation", &Section::validation, count),
+      optional_key("batch_size", &Section::batch_size, count),
+      optional_key("num_workers", &Section::num_workers, [] { return ConfigSchema::integer().within(0, 256); }),
+      optional_key("drop_last", &Section::drop_last),
+      optional_key("augment", &Section::augment)};
 };
 
 }  // namespace
@@ -218,16 +216,15 @@ namespace {
 
 template <>
 struct Section<TrainConfig> : TrainConfig {
-  static constexpr auto config =
-      std::tuple{required("model", &Section::model),
-                 required("data", &Section::data),
-                 optional("loss", &Section::loss),
-                 required("optimizer", &Section::optimizer),
-                 optional("scheduler", &Section::scheduler),
-                 optional("epochs", &Section::epochs, count),
-                 optional("seed", &Section::seed),
-                 optional("clip_grad_norm", &Section::clip_grad_norm, length_or_null),
-                 optional("log_interval", &Section::log_interval, count)};
+  static constexpr auto config = std::tuple{required_key("model", &Section::model),
+                                            required_key("data", &Section::data),
+                                            optional_key("loss", &Section::loss),
+                                            required_key("optimizer", &Section::optimizer),
+                                            optional_key("scheduler", &Section::scheduler),
+                                            optional_key("epochs", &Section::epochs, count),
+                                            optional_key("seed", &Section::seed),
+                                            optional_key("clip_grad_norm", &Section::clip_grad_norm, length_or_null),
+                                            optional_key("log_interval", &Section::log_interval, count)};
 };
 
 /// Builds the section once, for what only its constructor can say, and gives its error a place.
@@ -272,8 +269,6 @@ TrainConfig load_train_config(const std::filesystem::path& file, const std::vect
   return config;
 }
 
-std::string to_yaml(const TrainConfig& config) {
-  return to_yaml(ConfigCodec<Section<TrainConfig>>::write({config}));
-}
+std::string to_yaml(const TrainConfig& config) { return to_yaml(ConfigCodec<Section<TrainConfig>>::write({config})); }
 
 }  // namespace ingot

@@ -17,9 +17,7 @@ namespace {
 
 class Stopwatch {
  public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -234,9 +232,9 @@ const Task& Trainer::task() const { return impl_->data.task; }
 TrainResult train(const TrainConfig& config, const TrainOptions& options) { return Trainer(config, options).run(); }
 
 std::string to_json(const TrainResult& r) {
-  const nlohmann::ordered_json json{{"interrupted", r.interrupted}, {"epochs", r.epochs},
-                                    {"steps", r.steps},             {"best_accuracy", r.best_accuracy},
-                                    {"best_epoch", r.best_epoch},   {"seconds", r.seconds}};
+  const nlohmann::ordered_json json{
+      {"interrupted", r.interrupted},     {"epochs", r.epochs},         {"steps", r.steps},
+      {"best_accuracy", r.best_accuracy}, {"best_epoch", r.best_epoch}, {"seconds", r.seconds}};
   return json.dump();
 }
 

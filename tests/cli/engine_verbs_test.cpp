@@ -12,18 +12,18 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-std::string quoted(const fs::path& path) { return "'" + path.string() + "'"; }
+std::string text(const fs::path& path) { return path.string(); }
 
 /// lenet, built once for all tests here.
 class EngineVerbs : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     engine_ = scratch_folder() / "lenet.ingot";
-    built_ = ingot_command("build zoo:lenet -o " + quoted(engine_) + " --max-batch 16 --no-timing --json");
+    built_ = run_line("build zoo:lenet -o " + text(engine_) + " --max-batch 16 --no-timing --json");
   }
   void SetUp() override { ASSERT_EQ(built_.code, 0) << built_.err; }
 
-  static std::string engine() { return quoted(engine_); }
+  static std::string engine() { return text(engine_); }
 
   static inline fs::path engine_;
   static inline Outcome built_;
@@ -43,30 +43,30 @@ TEST_F(EngineVerbs, BuildWritesTheEngineAndItsReport) {
   EXPECT_THAT(json.at("graph").at("before").get<std::string>(), HasSubstr("relu("));
   EXPECT_THAT(json.at("graph").at("after").get<std::string>(), HasSubstr("conv2d_fused("));
   EXPECT_GT(json.at("memory").at("peak"), 0);
-  const auto stored = nlohmann::json::parse(text_of(scratch_folder() / "lenet.report.json"));
+  const auto stored = nlohmann::json::parse(read_text(scratch_folder() / "lenet.report.json"));
   EXPECT_EQ(stored, json);
 }
 
 TEST_F(EngineVerbs, BuildWithoutAPassLeavesTheNodesAlone) {
   const fs::path plain = scratch_folder() / "plain.ingot";
   const Outcome o =
-      ingot_command("build zoo:lenet -o " + quoted(plain) + " --no-timing --json --disable-pass fuse_conv_activation");
+      run_line("build zoo:lenet -o " + text(plain) + " --no-timing --json --disable-pass fuse_conv_activation");
   ASSERT_EQ(o.code, 0) << o.err;
   EXPECT_THAT(o.json().at("graph").at("after").get<std::string>(), HasSubstr("relu("));
   EXPECT_FALSE(o.json().at("passes").at("passes").contains("fuse_conv_activation"));
 }
 
 TEST_F(EngineVerbs, BuildSaysWhatItDid) {
-  const Outcome o = ingot_command("build zoo:lenet -o " + quoted(scratch_folder() / "said.ingot") + " --no-timing");
+  const Outcome o = run_line("build zoo:lenet -o " + text(scratch_folder() / "said.ingot") + " --no-timing");
   ASSERT_EQ(o.code, 0) << o.err;
   for (const char* part : {"Fused", "Not fused", "fuse_conv_activation", "Tactics", "Memory: arena", "batch 1 to 64"})
     EXPECT_THAT(o.out, HasSubstr(part));
 }
 
 TEST_F(EngineVerbs, BuildAgainFromATimingCacheChoosesTheSame) {
-  const std::string cache = quoted(scratch_folder() / "times.json");
+  const std::string cache = text(scratch_folder() / "times.json");
   const auto build = [&](const std::string& name) {
-    return ingot_command("build zoo:lenet --json -o " + quoted(scratch_folder() / name) + " --timing-cache " + cache);
+    return run_line("build zoo:lenet --json -o " + text(scratch_folder() / name) + " --timing-cache " + cache);
   };
   const Outcome first = build("first.ingot"), second = build("second.ingot");
   ASSERT_EQ(first.code, 0) << first.err;
@@ -80,7 +80,7 @@ TEST_F(EngineVerbs, BuildAgainFromATimingCacheChoosesTheSame) {
 }
 
 TEST_F(EngineVerbs, CompareFindsTheEngineEqualToTheUnfusedGraph) {
-  const Outcome o = ingot_command("compare zoo:lenet " + engine() + " --count 20 --per-layer --json");
+  const Outcome o = run_line("compare zoo:lenet " + engine() + " --count 20 --per-layer --json");
   ASSERT_EQ(o.code, 0) << o.out << o.err;
   const auto json = o.json();
   EXPECT_TRUE(json.at("passed"));
@@ -94,8 +94,8 @@ TEST_F(EngineVerbs, CompareFindsTheEngineEqualToTheUnfusedGraph) {
 
 TEST_F(EngineVerbs, CompareNamesTheFirstValueThatDiverges) {
   const fs::path other = scratch_folder() / "other.ingot";
-  ASSERT_EQ(ingot_command("build zoo:lenet --seed 1 --no-timing -o " + quoted(other)).code, 0);
-  const Outcome o = ingot_command("compare " + engine() + " " + quoted(other) + " --per-layer --json");
+  ASSERT_EQ(run_line("build zoo:lenet --seed 1 --no-timing -o " + text(other)).code, 0);
+  const Outcome o = run_line("compare " + engine() + " " + text(other) + " --per-layer --json");
   EXPECT_EQ(o.code, 1) << o.err;
   const auto json = o.json();
   EXPECT_FALSE(json.at("passed"));
@@ -104,13 +104,13 @@ TEST_F(EngineVerbs, CompareNamesTheFirstValueThatDiverges) {
 }
 
 TEST_F(EngineVerbs, CompareOfABatchNormNetSkipsWhatFusionReplaced) {
-  const Outcome o = ingot_command("compare zoo:small_cnn zoo:small_cnn --shapes 1x12x12 --per-layer --json");
+  const Outcome o = run_line("compare zoo:small_cnn zoo:small_cnn --shapes 1x12x12 --per-layer --json");
   ASSERT_EQ(o.code, 0) << o.out << o.err;
   for (const auto& layer : o.json().at("layers")) EXPECT_NE(layer.at("op"), "batch_norm");
 }
 
 TEST_F(EngineVerbs, BenchOfOneEngineIsOneObject) {
-  const Outcome o = ingot_command("bench " + engine() + " --batch 4 --threads 1 --warmup 0 --duration 0.1 --json");
+  const Outcome o = run_line("bench " + engine() + " --batch 4 --threads 1 --warmup 0 --duration 0.1 --json");
   ASSERT_EQ(o.code, 0) << o.err;
   const auto json = o.json();
   const auto& ms = json.at("latency_ms");
@@ -126,7 +126,7 @@ TEST_F(EngineVerbs, BenchOfOneEngineIsOneObject) {
 }
 
 TEST_F(EngineVerbs, BenchOfSeveralHasEagerUnfusedAndFused) {
-  const Outcome o = ingot_command("bench zoo:lenet " + engine() + " --warmup 0 --duration 0.1 --json");
+  const Outcome o = run_line("bench zoo:lenet " + engine() + " --warmup 0 --duration 0.1 --json");
   ASSERT_EQ(o.code, 0) << o.err;
   const auto models = o.json().at("models");
   ASSERT_EQ(models.size(), 3u);
@@ -139,7 +139,7 @@ TEST_F(EngineVerbs, BenchOfSeveralHasEagerUnfusedAndFused) {
 }
 
 TEST_F(EngineVerbs, BenchProfilesLayers) {
-  const Outcome o = ingot_command("bench " + engine() + " --warmup 0 --duration 0 --profile --json");
+  const Outcome o = run_line("bench " + engine() + " --warmup 0 --duration 0 --profile --json");
   ASSERT_EQ(o.code, 0) << o.err;
   const auto profile = o.json().at("profile");
   EXPECT_GE(profile.size(), 5u);
@@ -148,8 +148,7 @@ TEST_F(EngineVerbs, BenchProfilesLayers) {
 
 TEST_F(EngineVerbs, PredictNamesTheLikeliestClasses) {
   const fs::path image = write_image("black.png", {1, 28, 28});
-  const Outcome o =
-      ingot_command("predict " + engine() + " " + quoted(image) + " " + quoted(image) + " --top 3 --json");
+  const Outcome o = run_line("predict " + engine() + " " + text(image) + " " + text(image) + " --top 3 --json");
   ASSERT_EQ(o.code, 0) << o.err;
   const auto images = o.json().at("images");
   ASSERT_EQ(images.size(), 2u);
@@ -163,8 +162,8 @@ TEST_F(EngineVerbs, PredictNamesTheLikeliestClasses) {
 TEST_F(EngineVerbs, PredictTakesMoreImagesThanABatch) {
   const fs::path image = write_image("again.png", {1, 28, 28});
   std::string many;
-  for (int i = 0; i < 20; ++i) many += " " + quoted(image);
-  const Outcome o = ingot_command("predict " + engine() + many + " --top 10 --json");
+  for (int i = 0; i < 20; ++i) many += " " + text(image);
+  const Outcome o = run_line("predict " + engine() + many + " --top 10 --json");
   ASSERT_EQ(o.code, 0) << o.err;
   ASSERT_EQ(o.json().at("images").size(), 20u);
   double sum = 0;
@@ -174,19 +173,19 @@ TEST_F(EngineVerbs, PredictTakesMoreImagesThanABatch) {
 }
 
 TEST_F(EngineVerbs, PredictRefusesImagesThatDoNotFit) {
-  const Outcome small = ingot_command("predict " + engine() + " " + quoted(write_image("small.png", {1, 27, 28})));
+  const Outcome small = run_line("predict " + engine() + " " + text(write_image("small.png", {1, 27, 28})));
   EXPECT_EQ(small.code, 2);
   EXPECT_THAT(small.err, HasSubstr("small.png: 28 x 27 pixels"));
   EXPECT_THAT(small.err, HasSubstr("takes 28 x 28"));
-  const Outcome colour = ingot_command("predict " + engine() + " " + quoted(write_image("colour.png", {3, 28, 28})));
+  const Outcome colour = run_line("predict " + engine() + " " + text(write_image("colour.png", {3, 28, 28})));
   EXPECT_EQ(colour.code, 2);
   EXPECT_THAT(colour.err, HasSubstr("a colour image"));
   write_text(scratch_folder() / "no.png", "this is text");
-  EXPECT_EQ(ingot_command("predict " + engine() + " " + quoted(scratch_folder() / "no.png")).code, 2);
+  EXPECT_EQ(run_line("predict " + engine() + " " + text(scratch_folder() / "no.png")).code, 2);
 }
 
 TEST_F(EngineVerbs, InspectShowsAnEngine) {
-  const Outcome o = ingot_command("inspect " + engine() + " --layers --text --dot --report --json");
+  const Outcome o = run_line("inspect " + engine() + " --layers --text --dot --report --json");
   ASSERT_EQ(o.code, 0) << o.err;
   const auto json = o.json();
   EXPECT_EQ(json.at("kind"), "engine");
@@ -195,24 +194,24 @@ TEST_F(EngineVerbs, InspectShowsAnEngine) {
   EXPECT_EQ(json.at("layers").size(), json.at("steps"));
   EXPECT_THAT(json.at("dot").get<std::string>(), StartsWith("digraph {"));
   EXPECT_TRUE(json.at("report").contains("tactics"));
-  EXPECT_THAT(ingot_command("inspect " + engine()).out, HasSubstr("batch         1 to 16"));
-  EXPECT_THAT(ingot_command("inspect " + engine() + " --layers").out, HasSubstr("conv2d_fused"));
-  EXPECT_THAT(ingot_command("inspect " + engine() + " --report").out, HasSubstr("Not fused"));
+  EXPECT_THAT(run_line("inspect " + engine()).out, HasSubstr("batch         1 to 16"));
+  EXPECT_THAT(run_line("inspect " + engine() + " --layers").out, HasSubstr("conv2d_fused"));
+  EXPECT_THAT(run_line("inspect " + engine() + " --report").out, HasSubstr("Not fused"));
 }
 
 TEST_F(EngineVerbs, InspectShowsANetworkBeforeAndAfterFusion) {
-  const Outcome traced = ingot_command("inspect zoo:lenet --text");
+  const Outcome traced = run_line("inspect zoo:lenet --text");
   ASSERT_EQ(traced.code, 0) << traced.err;
   EXPECT_THAT(traced.out, HasSubstr("relu("));
-  EXPECT_THAT(ingot_command("inspect zoo:lenet --text --fused").out, HasSubstr("conv2d_fused("));
-  EXPECT_EQ(ingot_command("inspect zoo:lenet --json").json().at("parameters"), 61706);
+  EXPECT_THAT(run_line("inspect zoo:lenet --text --fused").out, HasSubstr("conv2d_fused("));
+  EXPECT_EQ(run_line("inspect zoo:lenet --json").json().at("parameters"), 61706);
 }
 
 TEST_F(EngineVerbs, InspectListsTheTensorsOfACheckpoint) {
   const fs::path file = scratch_folder() / "some.safetensors";
   save_safetensors(file, {{"a", from_vector<float>({1, -2, 4}, {3})}, {"b", full({2, 2}, std::nan(""), DType::f64)}},
                    {{"note", "hello"}});
-  const Outcome o = ingot_command("inspect " + quoted(file) + " --json");
+  const Outcome o = run_line("inspect " + text(file) + " --json");
   ASSERT_EQ(o.code, 0) << o.err;
   const auto json = o.json();
   const auto &a = json.at("tensors")[0], &b = json.at("tensors")[1];
@@ -224,7 +223,7 @@ TEST_F(EngineVerbs, InspectListsTheTensorsOfACheckpoint) {
   EXPECT_TRUE(b.at("min").is_null());
   EXPECT_EQ(b.at("not_finite"), 4);
   EXPECT_EQ(json.at("metadata").at("note"), "hello");
-  EXPECT_THAT(ingot_command("inspect " + quoted(file)).out, HasSubstr("note: hello"));
+  EXPECT_THAT(run_line("inspect " + text(file)).out, HasSubstr("note: hello"));
 }
 
 // ---- Refusals
@@ -242,7 +241,7 @@ TEST_P(Refusals, EndWithTwoAndALineThatSaysWhy) {
   std::string arguments = GetParam().arguments;
   if (const auto at = arguments.find("DIR"); at != std::string::npos)
     arguments.replace(at, 3, scratch_folder().string());
-  const Outcome o = ingot_command(arguments);
+  const Outcome o = run_line(arguments);
   EXPECT_EQ(o.code, 2) << o.out << o.err;
   EXPECT_THAT(o.err, StartsWith("ingot: "));
   EXPECT_THAT(o.err, HasSubstr(GetParam().says));
@@ -270,14 +269,14 @@ INSTANTIATE_TEST_SUITE_P(Cli, Refusals,
                                          Refused{"bench", "models is required"}, Refused{"paint zoo:lenet", "paint"}));
 
 TEST(Cli, AnUnwritableFolderFailsWithOne) {
-  const Outcome o = ingot_command("build zoo:lenet --no-timing -o /nowhere/at/all.ingot");
+  const Outcome o = run_line("build zoo:lenet --no-timing -o /nowhere/at/all.ingot");
   EXPECT_EQ(o.code, 1) << o.err;
   EXPECT_THAT(o.err, HasSubstr("/nowhere/at/all.ingot"));
 }
 
 TEST(Cli, EveryVerbHasHelpWithAnExample) {
   for (const char* verb : {"build", "compare", "bench", "predict", "report", "inspect", "summary", "doctor"}) {
-    const Outcome o = ingot_command(std::string(verb) + " --help");
+    const Outcome o = run_line(std::string(verb) + " --help");
     EXPECT_EQ(o.code, 0) << verb;
     EXPECT_THAT(o.out, HasSubstr(std::string("ingot ") + verb)) << verb;
     EXPECT_THAT(o.out, HasSubstr("Example"));
@@ -285,27 +284,27 @@ TEST(Cli, EveryVerbHasHelpWithAnExample) {
 }
 
 TEST(Cli, SummaryCountsAsTorchvisionDoes) {
-  const Outcome o = ingot_command("summary zoo:resnet18 --json");
+  const Outcome o = run_line("summary zoo:resnet18 --json");
   ASSERT_EQ(o.code, 0) << o.err;
   const auto json = o.json();
   EXPECT_EQ(json.at("parameters"), 11689512);
   EXPECT_EQ(json.at("macs"), 1814073344);  // torchvision gives 1.81 GFLOPS for it, with this convention
   EXPECT_EQ(json.at("layers")[0].at("outputs"), nlohmann::json({{1, 1000}}));
   EXPECT_TRUE(json.at("uncounted_ops").contains("batch_norm"));
-  const auto text = ingot_command("summary zoo:lenet").out;
+  const auto text = run_line("summary zoo:lenet").out;
   EXPECT_THAT(text, HasSubstr("61,706"));
   EXPECT_THAT(text, HasSubstr("[1, 6, 28, 28]"));
 }
 
 TEST(Cli, DoctorNamesTheMachine) {
-  const Outcome o = ingot_command("doctor --json");
+  const Outcome o = run_line("doctor --json");
   ASSERT_EQ(o.code, 0) << o.err;
   const auto json = o.json();
   EXPECT_GE(json.at("threads"), 1);
   EXPECT_FALSE(json.at("cpu").get<std::string>().empty());
   EXPECT_THAT(json.at("libraries").at("onednn").get<std::string>(), testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
   EXPECT_TRUE(json.at("dataset").at("found").is_boolean());
-  EXPECT_THAT(ingot_command("doctor").out, HasSubstr("ISA tier"));
+  EXPECT_THAT(run_line("doctor").out, HasSubstr("ISA tier"));
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ TEST(Mnist, BadLabelsAndCountsAreRefused) {
   write({1, 2}, 2);
   EXPECT_THAT(error_of([&] { Mnist{root}; }), HasSubstr("2 labels for 3 images"));
   write_file_atomic(root / "train-images-idx3-ubyte", idx_file(8, {3, 2, 2}, std::string(12, 'x')));
-  EXPECT_THAT(error_of([&] { Mnist{root}; }), HasSubstr("holds u8 [3, 2, 2], images u8 [n, 28, 28] are expected"));
+  EXPECT_THAT(error_of([&] { Mnist{root}; }), HasSubstr("the images are [3, 1, 2, 2], [n, 1, 28, 28] is expected"));
   EXPECT_THAT(error_of([&] { Mnist(root, false); }), HasSubstr("neither t10k-images-idx3-ubyte.gz nor"));
 }
 

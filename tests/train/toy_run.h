@@ -1,0 +1,36 @@
+#pragma once
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "ingot/error.h"
+
+// A data set and a config that train in a fraction of a second.
+namespace ingot {
+
+/// An empty folder for this test.
+std::filesystem::path fresh_folder(const std::string& name);
+
+/// An IDX file of u8.
+void write_idx(const std::filesystem::path& path, const std::vector<int>& sizes, const std::vector<uint8_t>& data);
+
+/// Three classes of noisy 8x8 images, each bright in its own corner, under MNIST's file names.
+struct ToyData {
+  int train = 240, test = 60;
+};
+void write_toy_data(const std::filesystem::path& root, const ToyData& options = {});
+
+/// A config for it: small_cnn with dropout, SGD with momentum, warm-up and cosine, crops and flips.
+std::string toy_config(const std::filesystem::path& root);
+
+void write_text(const std::filesystem::path& path, const std::string& text);
+std::string read_text(const std::filesystem::path& path);
+
+/// What the Error says that `action` throws.
+std::string error_of(const std::function<void()>& action);
+
+}  // namespace ingot

@@ -1,0 +1,143 @@
+#include "base/check.h"
+#include "ingot/train.h"
+#include "train/toy_run.h"
+
+namespace ingot {
+namespace {
+
+using testing::AllOf;
+using testing::ContainsRegex;
+using testing::HasSubstr;
+
+constexpr const char* kFile = "config.yaml";
+
+class TrainConfigTest : public testing::Test {
+ protected:
+  void SetUp() override { folder = fresh_folder(testing::UnitTest::GetInstance()->current_test_info()->name()); }
+
+  TrainConfig load(const std::string& text, const std::vector<std::string>& set = {}) const {
+    write_text(folder / kFile, text);
+    return load_train_config(folder / kFile, set);
+  }
+  std::string refusal(const std::string& text, const std::vector<std::string>& set = {}) const {
+    return error_of([&] { load(text, set); });
+  }
+  std::string toy() const { return toy_config("/data"); }
+  /// The toy config with one piece of it replaced.
+  std::string toy(const std::string& from, const std::string& to) const {
+    std::string text = toy();
+    const size_t at = text.find(from);
+    CHECK(at != text.npos, "the toy config has no '{}'", from);
+    return text.replace(at, from.size(), to);
+  }
+
+  std::filesystem::path folder;
+};
+
+TEST_F(TrainConfigTest, ReadsEverySection) {
+  const TrainConfig c = load(toy());
+  EXPECT_EQ(c.model.type, "small_cnn");
+  EXPECT_EQ(c.model.options.widths, (std::vector<int64_t>{4, 8, 16}));
+  EXPECT_EQ(c.model.options.dropout, 0.25);
+  EXPECT_EQ(c.data.type, "idx");
+  EXPECT_EQ(c.data.root, "/data");
+  EXPECT_EQ(c.data.validation, 40);
+  ASSERT_EQ(c.data.augment.size(), 2u);
+  EXPECT_EQ(std::get<RandomCropConfig>(c.data.augment[0]).padding, 1);
+  EXPECT_EQ(std::get<RandomHorizontalFlipConfig>(c.data.augment[1]).p, 0.5);
+  EXPECT_EQ(std::get<CrossEntropyConfig>(c.loss).label_smoothing, 0.05);
+  EXPECT_EQ(std::get<SGDOptions>(c.optimizer).momentum, 0.9);
+  EXPECT_FALSE(std::get<SGDOptions>(c.optimizer).nesterov);
+  ASSERT_EQ(c.scheduler.size(), 2u);
+  EXPECT_EQ(std::get<LinearLRConfig>(c.scheduler[0]).total_iters, 1);
+  EXPECT_EQ(std::get<CosineAnnealingLRConfig>(c.scheduler[1]).T_max, std::nullopt);
+  EXPECT_EQ(c.epochs, 3);
+  EXPECT_EQ(c.seed, 0u);
+  EXPECT_EQ(c.clip_grad_norm, 5);
+}
+
+TEST_F(TrainConfigTest, TheResolvedConfigReadsBackToTheSameText) {
+  const std::string text = to_yaml(load(toy()));
+  EXPECT_EQ(to_yaml(load(text)), text);
+  const std::string adam =
+      to_yaml(load(toy("type: SGD\n  lr: 0.05\n  momentum: 0.9", "type: AdamW\n  betas: [0.8, 0.9]")));
+  EXPECT_THAT(adam, AllOf(HasSubstr("type: AdamW"), HasSubstr("betas: [0.8, 0.9]"), HasSubstr("weight_decay: 0.01")));
+  EXPECT_EQ(to_yaml(load(adam)), adam);
+}
+
+TEST_F(TrainConfigTest, TheConfigsOfTheRepositoryAreSound) {
+  int configs = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(std::string(INGOT_SOURCE_DIR) + "/configs")) {
+    load_train_config(entry.path());
+    ++configs;
+  }
+  EXPECT_GE(configs, 1);
+}
+
+TEST_F(TrainConfigTest, SettingsReachEverySection) {
+  const TrainConfig c =
+      load(toy(), {"optimizer={type: Adagrad, lr: 0.5}", "model.type=lenet", "model.widths=null", "model.dropout=null",
+                   "data.augment=[]", "scheduler.0.total_iters=0.5", "seed=7", "loss={type: multi_margin, p: 2}"});
+  EXPECT_EQ(std::get<AdagradOptions>(c.optimizer).lr, 0.5);
+  EXPECT_EQ(c.model.type, "lenet");
+  EXPECT_TRUE(c.data.augment.empty());
+  EXPECT_EQ(std::get<LinearLRConfig>(c.scheduler[0]).total_iters, 0.5);
+  EXPECT_EQ(c.seed, 7u);
+  EXPECT_EQ(std::get<MultiMarginConfig>(c.loss).p, 2);
+}
+
+TEST_F(TrainConfigTest, UnknownKeysAreErrorsWithTheirLineAndTheNearestName) {
+  EXPECT_THAT(
+      refusal(toy("momentum: 0.9", "momentun: 0.9")),
+      ContainsRegex("config.yaml:14: unknown key 'momentun' in optimizer \\(SGD\\); did you mean 'momentum'\\?"));
+  EXPECT_THAT(refusal(toy("epochs: 3", "epoch: 3")),
+              HasSubstr("unknown key 'epoch' in the config; did you mean 'epochs'?"));
+  EXPECT_THAT(refusal(toy("padding: 1", "pading: 1")), HasSubstr("did you mean 'padding'?"));
+  EXPECT_THAT(refusal(toy(), {"data.batchsize=3"}),
+              AllOf(HasSubstr("--set data.batchsize=3"), HasSubstr("'batch_size'")));
+}
+
+TEST_F(TrainConfigTest, WrongTypesAndRangesAreErrors) {
+  EXPECT_THAT(refusal(toy("lr: 0.05", "lr: fast")), HasSubstr("optimizer.lr is 'fast', a number is expected"));
+  EXPECT_THAT(refusal(toy("epochs: 3", "epochs: 2.5")), HasSubstr("epochs is '2.5', a whole number is expected"));
+  EXPECT_THAT(refusal(toy("epochs: 3", "epochs: 0")), HasSubstr("epochs is 0, it must be at least 1"));
+  EXPECT_THAT(refusal(toy("batch_size: 32", "batch_size: 0")),
+              HasSubstr("data.batch_size is 0, it must be at least 1"));
+  EXPECT_THAT(refusal(toy("dropout: 0.25", "dropout: 1.5")), HasSubstr("model.dropout is 1.5, it must be from 0 to 1"));
+  EXPECT_THAT(refusal(toy("p: 0.5", "p: -1")), HasSubstr("it must be from 0 to 1"));
+  EXPECT_THAT(refusal(toy("lr: 0.05\n", "")), HasSubstr("optimizer (SGD) has no 'lr'"));
+  EXPECT_THAT(refusal(toy("seed", "sed") + "seed: -1\n"), HasSubstr("seed is -1"));
+}
+
+TEST_F(TrainConfigTest, UnknownTypesNameTheNearest) {
+  EXPECT_THAT(refusal(toy("type: SGD", "type: SDG")),
+              HasSubstr("optimizer has the unknown type 'SDG'; did you mean 'SGD'?"));
+  EXPECT_THAT(refusal(toy("type: small_cnn", "type: smal_cnn")), HasSubstr("did you mean 'small_cnn'?"));
+  EXPECT_THAT(refusal(toy("type: idx", "type: idz")), HasSubstr("data.type is 'idz'"));
+  EXPECT_THAT(refusal(toy("type: LinearLR", "type: Linear")), HasSubstr("did you mean 'LinearLR'?"));
+  EXPECT_THAT(refusal(toy("type: cross_entropy", "type: crossentropy")), HasSubstr("did you mean 'cross_entropy'?"));
+  EXPECT_THAT(refusal(toy("type: RandomCrop", "type: RandomCrops")), HasSubstr("did you mean 'RandomCrop'?"));
+}
+
+TEST_F(TrainConfigTest, WhatOnlyTheObjectCanSayHasAPlaceToo) {
+  EXPECT_THAT(refusal(toy("type: small_cnn", "type: lenet")),
+              ContainsRegex("config.yaml:1: model: the model lenet has no option widths"));
+  EXPECT_THAT(refusal(toy("[4, 8, 16]", "[4, 8]")), HasSubstr("model: small_cnn has 3 widths"));
+  EXPECT_THAT(refusal(toy("momentum: 0.9", "nesterov: true")), HasSubstr("optimizer: nesterov needs momentum"));
+  EXPECT_THAT(refusal(toy("type: idx", "type: mnist")), HasSubstr("data: class_names belong to type idx"));
+  EXPECT_THAT(refusal(toy("root: /data", "num_workers: 1")), HasSubstr("data: idx needs a root"));
+  EXPECT_THAT(refusal(toy("total_iters: 1}", "total_iters: 3}")), HasSubstr("scheduler: schedule 1 would begin after"));
+  EXPECT_THAT(refusal(toy("start_factor: 0.1", "start_factor: 0")),
+              HasSubstr("scheduler: LinearLR: start_factor is 0"));
+  EXPECT_THAT(refusal(toy("{type: LinearLR, start_factor: 0.1, total_iters: 1}", "{type: CosineAnnealingLR}")),
+              HasSubstr("schedule 0 lasts to the end of training, but another follows it"));
+}
+
+TEST_F(TrainConfigTest, AFileThatIsNotThereOrNotYamlIsAnError) {
+  EXPECT_THAT(error_of([&] { load_train_config(folder / "none.yaml"); }), HasSubstr("none.yaml: No such file"));
+  EXPECT_THAT(refusal("model: [1, 2"), HasSubstr("config.yaml:"));
+  EXPECT_THAT(refusal(""), AllOf(HasSubstr("has no 'model'"), HasSubstr("has no 'optimizer'")));
+}
+
+}  // namespace
+}  // namespace ingot
