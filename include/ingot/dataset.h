@@ -19,8 +19,8 @@ namespace ingot {
 
 /// What else a sample may carry: numbers, texts, lists and maps of them. collate() treats it as PyTorch's
 /// default_collate does.
-struct Value : std::variant<std::monostate, Tensor, int64_t, double, std::string, std::vector<Value>,
-                            std::map<std::string, Value>> {
+struct Extra : std::variant<std::monostate, Tensor, int64_t, double, std::string, std::vector<Extra>,
+                            std::map<std::string, Extra>> {
   using variant::variant;
   bool empty() const { return index() == 0; }
 };
@@ -29,7 +29,7 @@ struct Value : std::variant<std::monostate, Tensor, int64_t, double, std::string
 struct Sample {
   Tensor input;
   Tensor target;
-  Value extra;
+  Extra extra;
 };
 
 /// Examples along a new first dimension. `indices` are theirs in the data set; `position` is the place of the first in
@@ -37,7 +37,7 @@ struct Sample {
 struct Batch {
   Tensor input;
   Tensor target;
-  Value extra;
+  Extra extra;
   std::vector<int64_t> indices;
   int64_t position = 0;
 
@@ -235,7 +235,8 @@ Tensor read_idx(const std::filesystem::path& path, size_t max_bytes = size_t{1} 
 /// become colour, 16 bits become 8, transparency is dropped. Throws Error with the path for anything that is not a
 /// sound PNG of at most `max_pixels`.
 Tensor read_png(const std::filesystem::path& path, int64_t max_pixels = int64_t{1} << 28);
-/// Writes u8 [1,H,W] or [3,H,W], any strides.
+/// The bytes of a PNG file of u8 [1,H,W] or [3,H,W], any strides.
+std::string encode_png(const Tensor& image);
 void write_png(const std::filesystem::path& path, const Tensor& image);
 
 /// Stacks samples to a batch: tensors along a new first dimension, numbers to i64 and f64 tensors; texts stay lists;

@@ -40,6 +40,7 @@ struct TacticChoice {
   std::string step, op, path, chosen;
   std::vector<TacticTime> times;  // empty where there was no choice
   bool from_cache = false;
+  int strided = 0;  // activations that its kernel copies because they are not dense
 };
 /// What became of one operand of a concat.
 struct ConcatPart {

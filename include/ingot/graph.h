@@ -154,7 +154,7 @@ struct InputSpec {
   std::optional<Layout> layout;  // none: the default of the rank
 };
 using TracedFunction = std::function<Tensors(const Tensors&)>;
-using NamedTensors = std::map<std::string, Tensor>;
+using NamedConstants = std::map<std::string, Tensor>;
 
 struct TraceOptions {
   SizeRanges ranges;                      // of the symbols; without an entry: 1 or more
@@ -173,11 +173,11 @@ struct Traced {
 /// Runs `fn` on shapes without data and returns what it did. Tensors of `names` become constants of that name; they and
 /// other tensors that the function reads are shared with the graph, not copied. A function may compute gradients.
 /// It runs again for each symbol that has to be fixed.
-Traced trace(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedTensors& names = {},
+Traced trace(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names = {},
              const TraceOptions& options = {});
 /// Also traces at two concrete sizes of each symbol; throws Error where the symbolic trace says otherwise, because the
 /// function looked at a size in a way that the trace cannot see.
-Traced check_trace(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedTensors& names = {},
+Traced check_trace(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names = {},
                    const TraceOptions& options = {});
 
 // ---- Running unfused, as the reference

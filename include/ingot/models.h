@@ -66,10 +66,14 @@ class VGG : public ModuleOf<VGG> {
   explicit VGG(const VggOptions& options = {});
   Tensor forward(const Tensor& x);
   void reset_parameters(RandomKey key) override;
+  bool resets_children() const override { return true; }
 
   Sequential features;
   AdaptiveAvgPool2d avgpool;
   Sequential classifier;
+
+ private:
+  VGG(const VggOptions& options, const SkipInit&);  // with undrawn layers
 };
 
 /// Two 3x3 convolutions around which the input is added; ResNet 18 and 34.
@@ -117,6 +121,7 @@ class ResNet : public ModuleOf<ResNet> {
   explicit ResNet(const ResNetOptions& options = {});
   Tensor forward(const Tensor& x);
   void reset_parameters(RandomKey key) override;
+  bool resets_children() const override { return true; }
 
   ResNetOptions options;
   Conv2d conv1;
@@ -126,6 +131,9 @@ class ResNet : public ModuleOf<ResNet> {
   Sequential layer1, layer2, layer3, layer4;
   AdaptiveAvgPool2d avgpool;
   Linear fc;
+
+ private:
+  ResNet(const ResNetOptions& options, const SkipInit&);  // with undrawn layers
 };
 
 /// What the table of models passes on; what is not set is the model's own default.

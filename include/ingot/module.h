@@ -20,7 +20,8 @@ class Module;
 struct ModuleHooks;
 struct BackwardHooks;
 
-using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+/// In the order of registration.
+using TensorsByName = std::vector<std::pair<std::string, Tensor>>;
 using NamedModules = std::vector<std::pair<std::string, Module*>>;
 using ConstNamedModules = std::vector<std::pair<std::string, const Module*>>;
 
@@ -97,17 +98,17 @@ class Module {
   Module& submodule(std::string_view path);
 
   /// Each tensor once, under its first name.
-  NamedTensors named_parameters(bool recurse = true) const;
-  NamedTensors named_buffers(bool recurse = true) const;
+  TensorsByName named_parameters(bool recurse = true) const;
+  TensorsByName named_buffers(bool recurse = true) const;
   Tensors parameters(bool recurse = true) const;
   Tensors buffers(bool recurse = true) const;
 
   /// Own parameters, persistent buffers, then children, in the order of registration; tied tensors under every name.
   /// The values are the live ones, without gradient history.
-  NamedTensors state_dict() const;
+  TensorsByName state_dict() const;
   /// Copies values into the parameters and buffers, cast to their dtypes. Ties stay. Throws Error that lists all that
   /// is wrong: a shape that differs always; missing and unexpected names if `strict`. Then nothing was copied.
-  LoadResult load_state_dict(const NamedTensors& state, bool strict = true);
+  LoadResult load_state_dict(const TensorsByName& state, bool strict = true);
 
   /// Calls fn for all descendants, children before parents, then for the module itself.
   Module& apply(const std::function<void(Module&)>& fn);
@@ -132,9 +133,11 @@ class Module {
   /// A copy that shares its tensors with this module.
   virtual std::unique_ptr<Module> copy() const = 0;
 
-  /// Draws this module's own parameters anew by the layer's default rule; children are not its business, except for
-  /// models that prescribe how their layers start. Each value is a function of the key and the parameter's name.
+  /// Draws this module's own parameters anew by the layer's default rule. Each value is a function of the key and the
+  /// parameter's name.
   virtual void reset_parameters(RandomKey /*key*/) {}
+  /// Whether reset_parameters also draws all descendants, as models do that prescribe how their layers start.
+  virtual bool resets_children() const { return false; }
 
   /// What printing shows between the parentheses.
   virtual std::string extra_repr() const { return ""; }

@@ -23,8 +23,10 @@ class LRScheduler {
 
   /// Moves on by one step; call it after optimizer.step().
   void step();
-  /// Goes to step t by the closed form: how a run resumes.
+  /// Goes to step t by the closed form.
   void set_step(int64_t t);
+  /// Counts on from step t with the rates that the optimiser has: to resume, after the optimiser's load_state_dict.
+  void resume(int64_t t) { t_ = t; }
   int64_t last_step() const { return t_; }
   std::vector<double> last_lr() const;
 

@@ -24,7 +24,7 @@ Spec spec_of(const Tensor& x);
 
 /// Results of a call: first those that callers see, then values saved for the gradient.
 struct Results {
-  static constexpr size_t kMost = 8;
+  static constexpr size_t kMost = 4;
   FixedVector<Spec, kMost> specs;
   size_t visible = 1;
 
@@ -73,7 +73,7 @@ struct EvalArgs {
 struct VjpArgs {
   std::span<const Tensor> in, out, saved;  // only those that `keeps` names are defined
   std::span<const Tensor> grad;            // of each visible result; undefined where nothing depends on it
-  std::span<const Spec> in_specs;          // where `keeps.input_specs`
+  std::span<const Spec> in_specs;          // where `keeps` asks for them; may be empty where broadcasts does
   std::span<const bool> wants;             // which inputs want a gradient
   const Attrs& attrs;
   template <class A>
@@ -96,6 +96,7 @@ struct ExpandArgs {
 struct Keeps {
   std::vector<int> inputs, outputs, saved;
   bool input_specs = false;
+  bool broadcasts = false;  // input_specs are kept only where a shape differs from the result's
 };
 
 /// The one definition of an op, for eager execution, gradients, tracing, passes and the engine.

@@ -27,8 +27,10 @@ void keep(GradNode& node, const Call& call) {
   // Without their record: a result that held its own call would never be freed.
   for (const int i : keeps.outputs) node.kept.push_back(save(detach(call.out[static_cast<size_t>(i)])));
   for (const int i : keeps.saved) node.kept.push_back(save(call.saved[static_cast<size_t>(i)]));
-  if (keeps.input_specs)
-    for (const Tensor& x : call.in) node.in_specs.push_back(spec_of(x));
+  const auto differs = [&](const Tensor& x) { return x.defined() && !(x.shape() == call.out[0].shape()); };
+  if (!keeps.input_specs && !(keeps.broadcasts && std::any_of(call.in.begin(), call.in.end(), differs))) return;
+  node.in_specs.reserve(call.in.size());
+  for (const Tensor& x : call.in) node.in_specs.push_back(spec_of(x));
 }
 
 /// Frees long chains of calls without recursion: a node hands what it holds to the loop that is already running.

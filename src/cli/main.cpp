@@ -10,8 +10,7 @@ namespace ingot::cli {
 namespace {
 
 const Verb* const kVerbs[] = {
-    &kTrain,
-    &kEval,
+    &kTrain, &kEval, &kBuild, &kCompare, &kBench, &kPredict, &kReport, &kInspect, &kSummary, &kDoctor,
 };
 
 int refuse(const char* text, const CLI::App& app) {

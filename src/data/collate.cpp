@@ -37,44 +37,44 @@ Tensor stack_tensors(const std::vector<const Tensor*>& tensors, const Where& whe
 }
 
 template <class T>
-Tensor stack_numbers(const std::vector<const Value*>& values) {
+Tensor stack_numbers(const std::vector<const Extra*>& values) {
   std::vector<T> numbers;
-  for (const Value* value : values) numbers.push_back(std::get<T>(*value));
+  for (const Extra* value : values) numbers.push_back(std::get<T>(*value));
   return from_vector(numbers, {static_cast<int64_t>(numbers.size())});
 }
 
-std::string_view kind_of(const Value& value) {
+std::string_view kind_of(const Extra& value) {
   constexpr std::array<std::string_view, 7> kinds{"nothing", "a tensor", "a whole number", "a number",
                                                   "a text",  "a list",   "a map"};
   return kinds[value.index()];
 }
 
-Value collate_values(const std::vector<const Value*>& values, const Where& where);
+Extra collate_values(const std::vector<const Extra*>& values, const Where& where);
 
-Value collate_lists(const std::vector<const Value*>& values, const Where& where) {
-  using List = std::vector<Value>;
+Extra collate_lists(const std::vector<const Extra*>& values, const Where& where) {
+  using List = std::vector<Extra>;
   const auto& first = std::get<List>(*values[0]);
-  std::vector<Value> out;
+  std::vector<Extra> out;
   for (size_t k = 0; k < values.size(); ++k)
     CHECK(std::get<List>(*values[k]).size() == first.size(), "{} has {} elements, that of sample {} has {}",
           where.of(k), std::get<List>(*values[k]).size(), where.indices[0], first.size());
   for (size_t i = 0; i < first.size(); ++i) {
-    std::vector<const Value*> column;
-    for (const Value* value : values) column.push_back(&std::get<List>(*value)[i]);
+    std::vector<const Extra*> column;
+    for (const Extra* value : values) column.push_back(&std::get<List>(*value)[i]);
     out.push_back(collate_values(column, where.at(fmt::format("[{}]", i))));
   }
   return out;
 }
 
-Value collate_maps(const std::vector<const Value*>& values, const Where& where) {
-  using Map = std::map<std::string, Value>;
+Extra collate_maps(const std::vector<const Extra*>& values, const Where& where) {
+  using Map = std::map<std::string, Extra>;
   const auto& first = std::get<Map>(*values[0]);
   Map out;
   for (size_t k = 0; k < values.size(); ++k)
     CHECK(std::get<Map>(*values[k]).size() == first.size(), "{} has {} keys, that of sample {} has {}", where.of(k),
           std::get<Map>(*values[k]).size(), where.indices[0], first.size());
   for (const auto& [key, unused] : first) {
-    std::vector<const Value*> column;
+    std::vector<const Extra*> column;
     for (size_t k = 0; k < values.size(); ++k) {
       const auto& map = std::get<Map>(*values[k]);
       const auto it = map.find(key);
@@ -86,23 +86,23 @@ Value collate_maps(const std::vector<const Value*>& values, const Where& where) 
   return out;
 }
 
-Value collate_values(const std::vector<const Value*>& values, const Where& where) {
-  const Value& first = *values[0];
+Extra collate_values(const std::vector<const Extra*>& values, const Where& where) {
+  const Extra& first = *values[0];
   for (size_t k = 0; k < values.size(); ++k)
     CHECK(values[k]->index() == first.index(), "{} is {}, that of sample {} is {}", where.of(k), kind_of(*values[k]),
           where.indices[0], kind_of(first));
   if (std::holds_alternative<Tensor>(first)) {
     std::vector<const Tensor*> tensors;
-    for (const Value* value : values) tensors.push_back(&std::get<Tensor>(*value));
+    for (const Extra* value : values) tensors.push_back(&std::get<Tensor>(*value));
     return stack_tensors(tensors, where);
   }
   if (std::holds_alternative<int64_t>(first)) return stack_numbers<int64_t>(values);
   if (std::holds_alternative<double>(first)) return stack_numbers<double>(values);
-  if (std::holds_alternative<std::vector<Value>>(first)) return collate_lists(values, where);
-  if (std::holds_alternative<std::map<std::string, Value>>(first)) return collate_maps(values, where);
+  if (std::holds_alternative<std::vector<Extra>>(first)) return collate_lists(values, where);
+  if (std::holds_alternative<std::map<std::string, Extra>>(first)) return collate_maps(values, where);
   if (first.empty()) return {};
-  std::vector<Value> texts;
-  for (const Value* value : values) texts.push_back(*value);
+  std::vector<Extra> texts;
+  for (const Extra* value : values) texts.push_back(*value);
   return texts;
 }
 
@@ -112,7 +112,7 @@ Batch collate(std::span<const Sample> samples, std::span<const int64_t> indices)
   CHECK(!samples.empty() && samples.size() == indices.size(), "collate needs samples, and an index for each");
   Batch batch;
   std::vector<const Tensor*> inputs, targets;
-  std::vector<const Value*> extras;
+  std::vector<const Extra*> extras;
   for (const Sample& sample : samples) {
     inputs.push_back(&sample.input);
     targets.push_back(&sample.target);

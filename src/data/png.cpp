@@ -68,27 +68,25 @@ Tensor read_png(const std::filesystem::path& path, int64_t max_pixels) {
   return one;
 }
 
-void write_png(const std::filesystem::path& path, const Tensor& image) {
+std::string encode_png(const Tensor& image) {
   CHECK(
       image.defined() && image.dtype() == DType::u8 && image.rank() == 3 && (image.size(0) == 1 || image.size(0) == 3),
-      "{}: a PNG is written from u8 [1,H,W] or [3,H,W], not {}", path.string(),
+      "a PNG is written from u8 [1,H,W] or [3,H,W], not {}",
       image.defined() ? fmt::format("{} {}", name_of(image.dtype()), to_string(image.shape())) : "an undefined tensor");
   const int64_t channels = image.size(0), height = image.size(1), width = image.size(2);
-  CHECK(height > 0 && width > 0 && height <= INT32_MAX && width <= INT32_MAX, "{}: an image of {} x {} is no PNG",
-        path.string(), height, width);
+  CHECK(height > 0 && width > 0 && height <= INT32_MAX && width <= INT32_MAX, "an image of {} x {} is no PNG", height,
+        width);
   const Tensor dense = image_tensor(channels, height, width);
   copy_elements(array_of(image), array_of(dense));
 
   const Context context(spng_ctx_new(SPNG_CTX_ENCODER), spng_ctx_free);
-  CHECK(context != nullptr, "{}: out of memory", path.string());
+  CHECK(context != nullptr, "out of memory");
   spng_ihdr header{
       .width = static_cast<uint32_t>(width),
       .height = static_cast<uint32_t>(height),
       .bit_depth = 8,
       .color_type = static_cast<uint8_t>(channels == 1 ? SPNG_COLOR_TYPE_GRAYSCALE : SPNG_COLOR_TYPE_TRUECOLOR)};
-  const auto check_write = [&](int code) {
-    CHECK(code == SPNG_OK, "{}: cannot encode: {}", path.string(), spng_strerror(code));
-  };
+  const auto check_write = [&](int code) { CHECK(code == SPNG_OK, "cannot encode a PNG: {}", spng_strerror(code)); };
   check_write(spng_set_option(context.get(), SPNG_ENCODE_TO_BUFFER, 1));
   check_write(spng_set_option(context.get(), SPNG_IMG_COMPRESSION_LEVEL, kCompression));
   check_write(spng_set_ihdr(context.get(), &header));
@@ -98,7 +96,17 @@ void write_png(const std::filesystem::path& path, const Tensor& image) {
   int code = 0;
   const std::unique_ptr<void, void (*)(void*)> encoded(spng_get_png_buffer(context.get(), &bytes, &code), std::free);
   check_write(code);
-  write_file_atomic(path, {static_cast<const char*>(encoded.get()), bytes});
+  return {static_cast<const char*>(encoded.get()), bytes};
+}
+
+void write_png(const std::filesystem::path& path, const Tensor& image) {
+  std::string bytes;
+  try {
+    bytes = encode_png(image);
+  } catch (const Error& e) {
+    fail("{}: {}", path.string(), e.what());
+  }
+  write_file_atomic(path, bytes);
 }
 
 }  // namespace ingot

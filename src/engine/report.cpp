@@ -16,7 +16,8 @@ std::string to_json(const BuildReport& report) {
                        {"path", c.path},
                        {"tactic", c.chosen},
                        {"seconds", times},
-                       {"from_cache", c.from_cache}});
+                       {"from_cache", c.from_cache},
+                       {"strided", c.strided}});
   }
   for (const ConcatPart& p : report.concat_parts)
     parts.push_back({{"concat", p.concat}, {"part", p.part}, {"in_place", p.in_place}, {"reason", p.reason}});

@@ -8,6 +8,7 @@
 #include "engine/timing_cache.h"
 #include "kernels/elementwise.h"
 #include "runtime/binding.h"
+#include "runtime/op_rules.h"
 #include "runtime/packing.h"
 #include "tensor/storage.h"
 
@@ -116,7 +117,7 @@ class TacticChooser {
     const Workbench workbench(binding, draft_.plan);
     for (const auto& [name, tactic] : options_.forced_tactics) check_forced(name);
     for (size_t i = 0; i < binding.steps.size(); ++i)
-      if (binding.steps[i].runs) choose(i, binding.steps[i]);
+      if (binding.steps[i].runs) choose(i, binding);
     cache_.save();
   }
 
@@ -129,7 +130,8 @@ class TacticChooser {
 
   const std::string& result_name(const PlanStep& step) const { return draft_.plan.tensor(step.results[0]).name; }
 
-  void choose(size_t i, const BoundStep& bound) {
+  void choose(size_t i, const Binding& binding) {
+    const BoundStep& bound = binding.steps[i];
     PlanStep& step = draft_.plan.steps[i];
     TacticChoice choice{result_name(step), std::string(step.op->name), step.path, step.tactic, {}};
     const auto candidates = candidates_of(bound);
@@ -142,6 +144,7 @@ class TacticChooser {
           "{}: the tactic '{}' does not support this call", name_of(step), choice.chosen);
     if (tactic != nullptr && tactic->packed >= 0) pack_operand(step, *tactic, bound.args());
     step.tactic = choice.chosen;
+    if (rule_of(step.op->name)->wants_dense) choice.strided = strided_activations(step, binding);
     report_.push_back(std::move(choice));
   }
 
@@ -158,6 +161,17 @@ class TacticChooser {
     choice.chosen = std::min_element(choice.times.begin(), choice.times.end(), [](const auto& a, const auto& b) {
                       return a.seconds < b.seconds;
                     })->tactic;
+  }
+
+  int strided_activations(const PlanStep& step, const Binding& binding) const {
+    int count = 0;
+    for (const auto* ids : {&step.operands, &step.results})
+      for (const TensorId id : *ids) {
+        if (id == kAbsent || draft_.plan.tensor(id).home == Home::weight) continue;
+        const Spec& spec = binding.placement.sized.specs[static_cast<size_t>(id)];
+        count += !is_dense(spec.shape, binding.placement.places[static_cast<size_t>(id)].strides, spec.layout);
+      }
+    return count;
   }
 
   static bool covers(const std::vector<TacticTime>& times, const std::vector<const Tactic*>& candidates) {

@@ -12,7 +12,7 @@ namespace {
 /// Turns calls into nodes.
 class Tracer : public Recorder {
  public:
-  Tracer(const NamedTensors& names, const SizeRanges& ranges) : ranges_(ranges) {
+  Tracer(const NamedConstants& names, const SizeRanges& ranges) : ranges_(ranges) {
     for (const auto& [name, tensor] : names) names_.emplace(tensor.impl().get(), name);
   }
 
@@ -80,7 +80,7 @@ class Tracer : public Recorder {
 /// Puts the gradients of parameters back: a traced backward leaves tensors without data there.
 class GradientsKept {
  public:
-  explicit GradientsKept(const NamedTensors& names) {
+  explicit GradientsKept(const NamedConstants& names) {
     for (const auto& [name, tensor] : names) kept_.emplace_back(tensor, tensor.grad());
   }
   ~GradientsKept() {
@@ -92,7 +92,7 @@ class GradientsKept {
   std::vector<std::pair<Tensor, Tensor>> kept_;
 };
 
-Graph trace_once(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedTensors& names, const TraceOptions& options) {
+Graph trace_once(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names, const TraceOptions& options) {
   Tracer tracer(names, options.ranges);
   const GradientsKept gradients(names);
   Tensors in;
@@ -122,7 +122,7 @@ int64_t second_size(const SizeRange& range) {
   return range.example > range.min ? range.example - 1 : range.example;
 }
 
-void check_at(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedTensors& names, const TraceOptions& options,
+void check_at(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names, const TraceOptions& options,
               const Graph& symbolic, const SymbolValues& values) {
   const Graph concrete = trace_once(fn, with_sizes(inputs, values), names, options);
   const auto difference = first_difference(at_sizes(symbolic, values), concrete);
@@ -133,7 +133,7 @@ void check_at(const TracedFunction& fn, const std::vector<InputSpec>& inputs, co
 
 }  // namespace
 
-Traced trace(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedTensors& names, const TraceOptions& options) {
+Traced trace(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names, const TraceOptions& options) {
   SymbolValues values;
   std::vector<FixedSize> fixed;
   while (true) {
@@ -148,7 +148,7 @@ Traced trace(const TracedFunction& fn, const std::vector<InputSpec>& inputs, con
   }
 }
 
-Traced check_trace(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedTensors& names, const TraceOptions& options) {
+Traced check_trace(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names, const TraceOptions& options) {
   Traced traced = trace(fn, inputs, names, options);
   SymbolValues fixed, examples;
   for (const FixedSize& f : traced.fixed) fixed[f.symbol] = f.value;

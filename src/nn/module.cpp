@@ -64,8 +64,8 @@ struct Module::Walk {
       state(*module.child_at(i), dotted(prefix, module.children_[i].name), fn);
   }
 
-  static NamedTensors tensors(const Module& module, std::vector<Slot> Module::* slots, bool recurse) {
-    NamedTensors found;
+  static TensorsByName tensors(const Module& module, std::vector<Slot> Module::* slots, bool recurse) {
+    TensorsByName found;
     std::set<const TensorImpl*> seen;
     const auto add = [&](const std::string& prefix, const Module& m) {
       for (const Slot& slot : m.*slots)
@@ -238,10 +238,10 @@ Module& Module::submodule(std::string_view path) {
   return *at;
 }
 
-NamedTensors Module::named_parameters(bool recurse) const {
+TensorsByName Module::named_parameters(bool recurse) const {
   return Walk::tensors(*this, &Module::parameters_, recurse);
 }
-NamedTensors Module::named_buffers(bool recurse) const { return Walk::tensors(*this, &Module::buffers_, recurse); }
+TensorsByName Module::named_buffers(bool recurse) const { return Walk::tensors(*this, &Module::buffers_, recurse); }
 Tensors Module::parameters(bool recurse) const {
   Tensors found;
   for (auto& [name, x] : named_parameters(recurse)) found.push_back(std::move(x));
@@ -253,14 +253,14 @@ Tensors Module::buffers(bool recurse) const {
   return found;
 }
 
-NamedTensors Module::state_dict() const {
-  NamedTensors state;
+TensorsByName Module::state_dict() const {
+  TensorsByName state;
   Walk::state(*this, "",
               [&](const std::string& name, const Tensor& x, const Slot&) { state.emplace_back(name, detach(x)); });
   return state;
 }
 
-LoadResult Module::load_state_dict(const NamedTensors& state, bool strict) {
+LoadResult Module::load_state_dict(const TensorsByName& state, bool strict) {
   std::map<std::string_view, const Tensor*> given;
   for (const auto& [name, x] : state) given[name] = &x;
 

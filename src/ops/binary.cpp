@@ -17,39 +17,50 @@ Results infer_comparison(const InferArgs& a) {
   return out;
 }
 
-// Gradients of a and b, summed over what broadcasting spread.
-Tensors spread_back(const VjpArgs& a, const Tensor& da, const Tensor& db) {
-  return {a.wants[0] ? sum_to(da, a.in_specs[0].shape) : Tensor(),
-          a.wants[1] ? sum_to(db, a.in_specs[1].shape) : Tensor()};
+// The gradient of an input, summed over what broadcasting spread; `make` computes it before that.
+template <class Make>
+Tensor summed_back(const VjpArgs& a, size_t i, const Make& make) {
+  if (!a.wants[i]) return {};
+  return a.in_specs.empty() ? make() : sum_to(make(), a.in_specs[i].shape);
 }
 
-Tensors vjp_add(const VjpArgs& a) { return spread_back(a, a.grad[0], a.grad[0]); }
-Tensors vjp_sub(const VjpArgs& a) { return spread_back(a, a.grad[0], a.wants[1] ? -a.grad[0] : Tensor()); }
+template <class First, class Second>
+Tensors spread_back(const VjpArgs& a, const First& first, const Second& second) {
+  return {summed_back(a, 0, first), summed_back(a, 1, second)};
+}
 
+Tensors vjp_add(const VjpArgs& a) {
+  const auto same = [&] { return a.grad[0]; };
+  return spread_back(a, same, same);
+}
+Tensors vjp_sub(const VjpArgs& a) {
+  return spread_back(a, [&] { return a.grad[0]; }, [&] { return -a.grad[0]; });
+}
 Tensors vjp_mul(const VjpArgs& a) {
-  return spread_back(a, a.wants[0] ? a.grad[0] * a.in[1] : Tensor(), a.wants[1] ? a.grad[0] * a.in[0] : Tensor());
+  return spread_back(a, [&] { return a.grad[0] * a.in[1]; }, [&] { return a.grad[0] * a.in[0]; });
 }
-
 // d(a/b) = g / b and -g a / b^2
 Tensors vjp_div(const VjpArgs& a) {
   const Tensor da = a.grad[0] / a.in[1];
-  return spread_back(a, da, a.wants[1] ? -da * a.in[0] / a.in[1] : Tensor());
+  return spread_back(a, [&] { return da; }, [&] { return -da * a.in[0] / a.in[1]; });
 }
 
 // d(a^b) = g b a^(b-1) and g a^b log a, which is 0 where a = 0
 Tensors vjp_pow(const VjpArgs& a) {
   const Tensor &x = a.in[0], &p = a.in[1];
-  const Tensor dx = a.wants[0] ? a.grad[0] * where(eq(p, 0.0), scalar(0, x.dtype()), p * pow(x, p - 1.0)) : Tensor();
-  const Tensor dp = a.wants[1] ? a.grad[0] * where(eq(x, 0.0), scalar(0, x.dtype()), a.out[0] * log(x)) : Tensor();
-  return spread_back(a, dx, dp);
+  const Tensor zero = scalar(0, x.dtype());
+  return spread_back(
+      a, [&] { return a.grad[0] * where(eq(p, 0.0), zero, p * pow(x, p - 1.0)); },
+      [&] { return a.grad[0] * where(eq(x, 0.0), zero, a.out[0] * log(x)); });
 }
 
 // All of the gradient to the winner, half to each at equality.
 Tensors vjp_extremum(const VjpArgs& a, const Tensor& first_wins) {
   const Tensor& g = a.grad[0];
   const Tensor tie = eq(a.in[0], a.in[1]), zero = scalar(0, g.dtype());
-  const auto share = [&](const Tensor& wins) { return where(tie, g * 0.5, where(wins, g, zero)); };
-  return spread_back(a, share(first_wins), share(eq(first_wins, scalar(0, DType::boolean))));
+  return spread_back(
+      a, [&] { return where(tie, g * 0.5, where(first_wins, g, zero)); },
+      [&] { return where(tie, g * 0.5, where(first_wins, zero, g)); });
 }
 Tensors vjp_maximum(const VjpArgs& a) { return vjp_extremum(a, a.in[0] > a.in[1]); }
 Tensors vjp_minimum(const VjpArgs& a) { return vjp_extremum(a, a.in[0] < a.in[1]); }
@@ -70,12 +81,12 @@ void eval_where(const EvalArgs& a) {
 
 Tensors vjp_where(const VjpArgs& a) {
   const Tensor zero = scalar(0, a.grad[0].dtype());
-  return {Tensor(), a.wants[1] ? sum_to(where(a.in[0], a.grad[0], zero), a.in_specs[1].shape) : Tensor(),
-          a.wants[2] ? sum_to(where(a.in[0], zero, a.grad[0]), a.in_specs[2].shape) : Tensor()};
+  return {Tensor(), summed_back(a, 1, [&] { return where(a.in[0], a.grad[0], zero); }),
+          summed_back(a, 2, [&] { return where(a.in[0], zero, a.grad[0]); })};
 }
 
-const Keeps kShapes{.input_specs = true};
-const Keeps kBoth{.inputs = {0, 1}, .input_specs = true};
+const Keeps kShapes{.broadcasts = true};
+const Keeps kBoth{.inputs = {0, 1}, .broadcasts = true};
 
 }  // namespace
 
@@ -88,7 +99,7 @@ const OpDef kPow{.name = "pow",
                  .infer = infer_broadcast,
                  .eval = eval<Binary::pow>,
                  .vjp = vjp_pow,
-                 .keeps = {.inputs = {0, 1}, .outputs = {0}, .input_specs = true}};
+                 .keeps = {.inputs = {0, 1}, .outputs = {0}, .broadcasts = true}};
 const OpDef kMaximum{
     .name = "maximum", .infer = infer_broadcast, .eval = eval<Binary::maximum>, .vjp = vjp_maximum, .keeps = kBoth};
 const OpDef kMinimum{
@@ -103,7 +114,7 @@ const OpDef kWhere{.name = "where",
                    .infer = infer_where,
                    .eval = eval_where,
                    .vjp = vjp_where,
-                   .keeps = {.inputs = {0}, .input_specs = true}};
+                   .keeps = {.inputs = {0}, .broadcasts = true}};
 
 Tensor add(const Tensor& a, const Tensor& b) { return apply(kAdd, {a, b}); }
 Tensor sub(const Tensor& a, const Tensor& b) { return apply(kSub, {a, b}); }

@@ -2,33 +2,58 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/parallel.h"
 #include "ingot/autograd.h"
 #include "ingot/ops.h"
 #include "ingot/optim.h"
+#include "kernels/elementwise.h"
+#include "ops/rules.h"
+#include "tensor/each_element.h"
+#include "tensor/impl.h"
 
 namespace ingot {
 namespace {
 
-// Sums in f64, so that the norm of millions of gradients is as exact as one of few.
-double power_sum(const Tensor& grad, double p) {
-  double total = 0;
-  for (const double g : grad.to_vector<double>()) total += p == 2 ? g * g : std::pow(std::abs(g), p);
-  return total;
+constexpr int64_t kChunk = 65536;
+
+/// combine(partial, |g|) over the elements of fixed chunks, in f64: the result does not depend on the thread count, and
+/// that of millions of elements is as exact as that of few.
+template <class Combine>
+std::vector<double> over_chunks(const Tensor& grad, const Combine& combine) {
+  const Tensor dense = grad.is_dense() ? grad : contiguous(grad);
+  const int64_t count = dense.numel();
+  std::vector<double> partial(static_cast<size_t>((count + kChunk - 1) / kChunk), 0.0);
+  with_type(dense.dtype(), [&](auto zero) {
+    const auto* values = dense.data<decltype(zero)>();
+    parallel_for(static_cast<int64_t>(partial.size()), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t chunk = begin; chunk < end; ++chunk) {
+        double& total = partial[static_cast<size_t>(chunk)];
+        for (int64_t i = chunk * kChunk; i < std::min(count, (chunk + 1) * kChunk); ++i)
+          total = combine(total, std::abs(static_cast<double>(values[i])));
+      }
+    });
+  });
+  return partial;
 }
 
-double largest(const Tensor& grad) {
-  double most = 0;
-  for (const double g : grad.to_vector<double>()) most = std::isnan(g) ? g : std::max(most, std::abs(g));
-  return most;
+double power_sum(const Tensor& grad, double p) {
+  const auto partial = p == 2 ? over_chunks(grad, [](double sum, double g) { return sum + g * g; })
+                              : over_chunks(grad, [&](double sum, double g) { return sum + std::pow(g, p); });
+  double sum = 0;
+  for (const double s : partial) sum += s;
+  return sum;
 }
+
+double larger(double a, double b) { return std::isnan(a) || a > b ? a : b; }  // NaN wins
 
 double norm_of(const Tensors& grads, double p) {
   double total = 0;
   for (const Tensor& g : grads) {
-    if (std::isinf(p))
-      total = std::max(largest(g), total);
-    else
+    if (!std::isinf(p)) {
       total += power_sum(g, p);
+      continue;
+    }
+    for (const double most : over_chunks(g, larger)) total = larger(total, most);
   }
   return std::isinf(p) ? total : std::pow(total, 1 / p);
 }
@@ -38,6 +63,13 @@ Tensors gradients(const Tensors& params) {
   for (const Tensor& p : params)
     if (p.grad().defined()) grads.push_back(p.grad());
   return grads;
+}
+
+void scale(Tensor& x, double factor) {
+  const Array y = array_of(x);
+  const Tensor by = scalar(factor, x.dtype());
+  kernels::binary(kernels::Binary::mul, y, broadcast_to(array_of(by), y), y);
+  x.count_write();
 }
 
 }  // namespace
@@ -52,7 +84,7 @@ double clip_grad_norm(const Tensors& params, double max_norm, const ClipOptions&
   constexpr double kAgainstZero = 1e-6;
   const double factor = max_norm / (norm + kAgainstZero);
   if (factor >= 1) return norm;
-  for (Tensor& g : grads) copy_into(g, g * factor);
+  for (Tensor& g : grads) scale(g, factor);
   return norm;
 }
 

@@ -110,6 +110,8 @@ const AttrsType::Field& lr_field(const AttrsType& type) {
   return *std::find_if(type.fields.begin(), type.fields.end(), [](const auto& f) { return f.name == "lr"; });
 }
 
+constexpr std::string_view kInitialLr = "initial_lr";  // as PyTorch's schedulers note it
+
 DType state_dtype(const Tensor& param) { return param.dtype() == DType::bf16 ? DType::f32 : param.dtype(); }
 
 // The gradient with its elements in the order of the parameter's.
@@ -190,6 +192,7 @@ OptimizerState Optimizer::state_dict() const {
     OptimizerState::Group group;
     for (const auto& f : options_type().fields)
       group.options[std::string(f.name)] = option_of(f.get(const_cast<Optimizer*>(this)->options_at(i)));
+    if (groups_[i].initial_lr) group.options[std::string(kInitialLr)] = *groups_[i].initial_lr;
     for (const ParamState& state : groups_[i].states) {
       std::map<std::string, Tensor> named;
       for (size_t t = 0; t < state_names().size(); ++t)
@@ -235,9 +238,11 @@ void Optimizer::load_state_dict(const OptimizerState& given) {
   }
   for (size_t i = 0; i < groups_.size(); ++i) {
     groups_[i].states = std::move(loaded[i]);
+    const auto& options = given.param_groups[i].options;
+    if (const auto it = options.find(std::string(kInitialLr)); it != options.end())
+      groups_[i].initial_lr = std::get<double>(it->second);
     for (const auto& f : options_type().fields)
-      if (const auto it = given.param_groups[i].options.find(std::string(f.name));
-          it != given.param_groups[i].options.end())
+      if (const auto it = options.find(std::string(f.name)); it != options.end())
         f.set(options_at(i), attr_of(it->second));
   }
 }

@@ -15,7 +15,7 @@ constexpr OpRule binary(std::string_view op) {
 constexpr OpRule plain(std::string_view op, int least = 1, int most = 1, unsigned optional = 0) {
   return {.op = op, .least = least, .most = most, .optional = optional};
 }
-constexpr OpRule product(std::string_view op, int least, int most, unsigned optional = 0, unsigned in_place = 0) {
+constexpr OpRule convolution(std::string_view op, int least, int most, unsigned optional = 0, unsigned in_place = 0) {
   return {.op = op, .least = least, .most = most, .optional = optional, .in_place = in_place, .wants_dense = true};
 }
 
@@ -62,13 +62,13 @@ constexpr OpRule kRules[] = {
     plain("ge", 2, 2),
     {.op = "where", .least = 3, .most = 3, .in_place = 0b110, .elementwise = true},
     plain("concat", 1, kAny),
-    product("conv2d", 2, 3, 0b100),
-    product("conv2d_fused", 2, 4, 0b1100, 0b1000),
-    product("conv2d_grad_input", 2, 2),
-    product("conv2d_grad_weight", 2, 2),
-    product("matmul", 2, 2),
-    product("linear", 2, 3, 0b100),
-    product("linear_fused", 2, 3, 0b100),
+    convolution("conv2d", 2, 3, 0b100),
+    convolution("conv2d_fused", 2, 4, 0b1100, 0b1000),
+    convolution("conv2d_grad_input", 2, 2),
+    convolution("conv2d_grad_weight", 2, 2),
+    plain("matmul", 2, 2),
+    plain("linear", 2, 3, 0b100),
+    plain("linear_fused", 2, 3, 0b100),
     {.op = "batch_norm", .least = 3, .most = 5, .optional = 0b11000, .in_place = 0b1},
     plain("batch_norm_train", 1, 3, 0b110),
     plain("batch_norm_train_fused", 1, 4, 0b1110),

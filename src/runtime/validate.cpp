@@ -13,7 +13,7 @@
 namespace ingot {
 namespace {
 
-constexpr int64_t kMostBytes = int64_t{1} << 46;  // of one tensor
+constexpr int64_t kMostBytes = int64_t{1} << 46;  // of one tensor, and of all together
 constexpr size_t kMostSteps = 1 << 17, kMostSizes = 16;
 
 void check_number(Dim d, std::string_view what) {
@@ -225,7 +225,12 @@ int64_t SizedPlan::bytes(TensorId id) const {
 
 SizedPlan at_sizes(const Plan& plan, const SymbolValues& sizes) {
   SizedPlan out;
-  for (const PlanTensor& t : plan.tensors) out.specs.push_back(at_sizes(t, sizes));
+  int64_t total = 0;
+  for (const PlanTensor& t : plan.tensors) {
+    out.specs.push_back(at_sizes(t, sizes));
+    total += out.bytes(static_cast<TensorId>(out.specs.size()) - 1);
+    CHECK(total <= kMostBytes, "the tensors are too large together");
+  }
   for (const PlanStep& step : plan.steps) {
     try {
       const Attrs& attrs = out.attrs.emplace_back(substitute(step.attrs, sizes));

@@ -24,25 +24,29 @@ To convert(From value) {
     return static_cast<To>(value);
 }
 
-/// x at each row-major position i is make(i); rows of the first dimension are spread over the threads.
-template <class Make>
-void fill_random(Tensor& x, const Make& make) {
+/// x at each row-major position i is one of the two numbers that draw(i / 2) makes of a counter; rows of the first
+/// dimension are spread over the threads.
+template <class Draw>
+void fill_random(Tensor& x, const Draw& draw) {
+  CHECK(x.dtype() == DType::f32 || x.dtype() == DType::f64, "random values are f32 or f64, not {}", name_of(x.dtype()));
   with_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
-      T* data = x.mutable_data<T>();
-      Array row = array_of(x);
-      const int64_t rows = row.rank > 0 ? row.shape[0] : 1, step = row.rank > 0 ? row.strides[0] : 0;
-      if (row.rank > 0) row.shape[0] = 1;
-      const int64_t inner = row.numel();
-      constexpr int64_t kGrain = 4096;  // elements worth a thread
-      parallel_for(rows, kGrain / std::max<int64_t>(inner, 1) + 1, [&](int64_t begin, int64_t end) {
-        for (int64_t r = begin; r < end; ++r)
-          each_element(row, [&](int64_t i, int64_t at) { data[r * step + at] = static_cast<T>(make(r * inner + i)); });
-      });
-    } else {
-      fail("random values are f32 or f64, not {}", name_of(x.dtype()));
-    }
+    T* data = x.mutable_data<T>();
+    Array row = array_of(x);
+    const int64_t rows = row.rank > 0 ? row.shape[0] : 1, step = row.rank > 0 ? row.strides[0] : 0;
+    if (row.rank > 0) row.shape[0] = 1;
+    const int64_t inner = row.numel();
+    constexpr int64_t kGrain = 4096;  // elements worth a thread
+    parallel_for(rows, kGrain / std::max<int64_t>(inner, 1) + 1, [&](int64_t begin, int64_t end) {
+      int64_t counter = -1;
+      std::array<double, 2> drawn{};
+      for (int64_t r = begin; r < end; ++r)
+        each_element(row, [&](int64_t i, int64_t at) {
+          const int64_t position = r * inner + i;
+          if (position / 2 != counter) drawn = draw(static_cast<uint64_t>(counter = position / 2));
+          data[r * step + at] = convert<T>(drawn[static_cast<size_t>(position % 2)]);
+        });
+    });
   });
 }
 
@@ -201,20 +205,22 @@ INGOT_VECTORS(bool)
 
 Tensor uniform(const Shape& shape, double low, double high, RandomKey key, DType dtype) {
   Tensor x = empty(shape, dtype);
-  fill_random(x, [&](int64_t i) {
-    const auto words = philox(key, static_cast<uint64_t>(i));
-    return low + (high - low) * uniform_f64(words[0], words[1]);
+  fill_random(x, [&](uint64_t counter) {
+    const auto words = philox(key, counter);
+    const double width = high - low;
+    return std::array{low + width * uniform_f64(words[0], words[1]), low + width * uniform_f64(words[2], words[3])};
   });
   return x;
 }
 
-// Box and Muller's transform, one normal of each counter.
+// Box and Muller's transform: two normal numbers of each counter.
 Tensor normal(const Shape& shape, double mean, double std, RandomKey key, DType dtype) {
   Tensor x = empty(shape, dtype);
-  fill_random(x, [&](int64_t i) {
-    const auto words = philox(key, static_cast<uint64_t>(i));
-    const double u = 1.0 - uniform_f64(words[0], words[1]), v = uniform_f64(words[2], words[3]);
-    return mean + std * std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
+  fill_random(x, [&](uint64_t counter) {
+    const auto words = philox(key, counter);
+    const double radius = std * std::sqrt(-2 * std::log(1.0 - uniform_f64(words[0], words[1])));
+    const double angle = 2 * std::numbers::pi * uniform_f64(words[2], words[3]);
+    return std::array{mean + radius * std::cos(angle), mean + radius * std::sin(angle)};
   });
   return x;
 }

@@ -77,7 +77,7 @@ TEST(Fingerprint, TellsDataSetsApart) {
   EXPECT_NE(Subset(numbers(10), {1, 2}).fingerprint(), Subset(numbers(10), {2, 1}).fingerprint());
 }
 
-Sample sample(Value extra) { return {zeros({2}), scalar(1, DType::i64), std::move(extra)}; }
+Sample sample(Extra extra) { return {zeros({2}), scalar(1, DType::i64), std::move(extra)}; }
 
 Batch collated(const std::vector<Sample>& samples) {
   std::vector<int64_t> indices;
@@ -85,8 +85,8 @@ Batch collated(const std::vector<Sample>& samples) {
   return collate(samples, indices);
 }
 
-using Map = std::map<std::string, Value>;
-using List = std::vector<Value>;
+using Map = std::map<std::string, Extra>;
+using List = std::vector<Extra>;
 
 TEST(Collate, StacksTensorsNumbersTextsListsAndMaps) {
   const auto one = [](int64_t i) {
@@ -109,7 +109,7 @@ TEST(Collate, StacksTensorsNumbersTextsListsAndMaps) {
 }
 
 TEST(Collate, DifferencesNameTheSample) {
-  const auto refusal = [](Value a, Value b) { return error_of([&] { collated({sample(a), sample(b)}); }); };
+  const auto refusal = [](Extra a, Extra b) { return error_of([&] { collated({sample(a), sample(b)}); }); };
   EXPECT_THAT(refusal(int64_t{1}, 1.5), HasSubstr("sample 11: extra is a number, that of sample 10 is a whole number"));
   EXPECT_THAT(refusal(List{int64_t{1}}, List{}), HasSubstr("sample 11: extra has 0 elements, that of sample 10 has 1"));
   EXPECT_THAT(refusal(Map{{"a", int64_t{1}}}, Map{{"b", int64_t{1}}}), HasSubstr("sample 11: extra has no key 'a'"));

@@ -112,6 +112,30 @@ TEST(Concat, DenseBlock) {
   });
 }
 
+TEST(Concat, ALinearLayerWritesItsColumns) {
+  const auto parts = parts_of(
+      [](const Tensors& in) {
+        const Tensor a = linear(in[0], random({3, 5}, 1), random({3}, 2)), b = linear(in[0], random({4, 5}, 3));
+        return Tensors{linear(concat({a, b}, 1), random({2, 7}, 4))};
+      },
+      {{4, 5}});
+  EXPECT_TRUE(parts[0].in_place && parts[1].in_place);
+}
+
+TEST(Concat, TheReportCountsWhatAConvolutionCopies) {
+  const Graph graph = traced(
+      [](const Tensors& in) {
+        const Tensor a = relu(in[0]);
+        return Tensors{concat({a, tanh(in[0])}, 1) * 2.0, conv3(slice(relu(in[0] * 2.0), 1, 0, 3), 2, 1)};
+      },
+      {kImage});
+  BuildReport report;
+  compile(graph, {.time_tactics = false}, &report);
+  int strided = 0;
+  for (const TacticChoice& c : report.tactics) strided += c.strided;
+  EXPECT_EQ(strided, 1);
+}
+
 // NVIDIA/TensorRT issue 4854: convolution, activation and sum, where the summand is a part of a concat: a kernel that
 // takes the part for a dense tensor reads its neighbour's channels.
 TEST(Concat, AFusedResidualThatIsAPartOfAConcatIsReadWithItsStrides) {

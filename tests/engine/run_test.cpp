@@ -118,6 +118,36 @@ TEST(Run, OutputsThatAreInputsViewsOrEachOther) {
   expect_compiles([](const Tensors& in) { return Tensors{flatten(relu(in[0]), 1)}; }, {{4, 3, 2, 2}});
 }
 
+// A result may take over an operand's memory only if no other operand is another view of it.
+TEST(Run, ViewsOfOneTensorInOneCall) {
+  expect_compiles(
+      [](const Tensors& in) {
+        const Tensor a = in[0] * 2.0, b = in[0] * 3.0, c = in[0] - 1.0, d = in[0] + 1.0;
+        return Tensors{a + transpose(a, 2, 3), b * slice(b, 1, 0, 1), c - c,
+                       maximum(slice(d, 1, 0, 2), slice(d, 1, 1, 3))};
+      },
+      {{4, 3, 5, 5}});
+}
+
+// The same convolution reads what its result would take over.
+TEST(Run, AResidualThatIsTheInput) {
+  expect_compiles(
+      [](const Tensors& in) {
+        const Tensor x = relu(in[0]);
+        return Tensors{relu(conv3(x, 3, 1) + x) * 2.0};
+      },
+      {{4, 3, 5, 5}});
+}
+
+TEST(Run, AnOutlivedOperandIsNotTakenOver) {
+  expect_compiles(
+      [](const Tensors& in) {
+        const Tensor x = in[0] * 2.0, flat = flatten(x, 1), y = relu(x), z = tanh(x);
+        return Tensors{y + z, flat * 3.0, slice(y, 1, 0, 1)};
+      },
+      {{4, 3, 5, 5}});
+}
+
 TEST(Run, RefusesWhatDoesNotFit) {
   const Engine engine = compile(residual_graph(), kQuick);
   Context context(engine);

@@ -124,7 +124,7 @@ TEST(Trace, InputsKeepTheirLayout) {
 TEST(Trace, ATrainingStepTracesWithItsBackward) {
   const Tensor images = random({4, 2, 6, 6}, 1), target = random({4, 3}, 2);
   Tensor w = random({4, 2, 3, 3}, 3), gamma = random({4}, 4), beta = random({4}, 5), fc = random({3, 4}, 6);
-  const NamedTensors names{{"w", w}, {"gamma", gamma}, {"beta", beta}, {"fc", fc}};
+  const NamedConstants names{{"w", w}, {"gamma", gamma}, {"beta", beta}, {"fc", fc}};
   for (auto [name, tensor] : names) tensor.set_requires_grad();
   const auto step = [&](const Tensors& in) {
     Tensor y = batch_norm_train(conv2d(in[0], w, {}, {.padding = Pads(1)}), gamma, beta).y;

@@ -158,7 +158,7 @@ TEST(Module, MembersThatLieElsewhereAreNotCopied) {
 TEST(Module, LoadCopiesValuesKeepsTiesAndZeroesWhatIsAllowedToMiss) {
   Outer net;
   fill(net.last.count, 5);
-  NamedTensors state;
+  TensorsByName state;
   for (const auto& [name, x] : net.state_dict())
     if (name != "last.count")
       state.emplace_back(name, full(x.shape(), 4, x.dtype() == DType::f32 ? DType::f64 : x.dtype()));
@@ -172,7 +172,7 @@ TEST(Module, LoadCopiesValuesKeepsTiesAndZeroesWhatIsAllowedToMiss) {
 
 TEST(Module, LoadListsAllThatIsWrongAndThenCopiesNothing) {
   Pair2 net;
-  NamedTensors state{{"bias", ones({2})}, {"first.weight", ones({3})}, {"third", ones({1})}};
+  TensorsByName state{{"bias", ones({2})}, {"first.weight", ones({3})}, {"third", ones({1})}};
   EXPECT_EQ(error_of([&] { net.load_state_dict(state); }),
             "the state does not fit Pair2:\n  missing: second.weight\n  unexpected: third\n"
             "  size mismatch: first.weight is [3] in the state, [2] in the module");

@@ -98,6 +98,20 @@ TEST(LRScheduler, SeveralOnOneOptimizerCombine) {
                                                                       0.2125764, 0.19131876}));
 }
 
+TEST(LRScheduler, AResumedRunHasTheSameRatesToTheBit) {
+  Tensor x = zeros({1}).set_requires_grad(), y = zeros({1}).set_requires_grad();
+  SGD first({x}, {.lr = 0.4}), second({y}, {.lr = 0.4});
+  CosineAnnealingLR schedule(first, 7), resumed(second, 7);
+  for (int t = 0; t < 3; ++t) schedule.step();
+  second.load_state_dict(first.state_dict());
+  resumed.resume(schedule.last_step());
+  for (int t = 0; t < 6; ++t) {
+    schedule.step();
+    resumed.step();
+    EXPECT_EQ(first.lr(), second.lr());
+  }
+}
+
 TEST(LRScheduler, EachGroupHasItsOwnBase) {
   Tensor x = zeros({1}).set_requires_grad(), y = zeros({1}).set_requires_grad();
   SGD sgd({{{x}, {.lr = 1}}, {{y}, {.lr = 10}}});

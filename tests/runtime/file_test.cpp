@@ -6,6 +6,7 @@
 #include "plans.h"
 #include "runtime/packing.h"
 #include "runtime/plan_bytes.h"
+#include "runtime/tactics.h"
 #include "runtime/validate.h"
 
 namespace ingot::testing {
@@ -157,16 +158,71 @@ TEST_F(EngineFile, SurvivesPlansThatAreCutOrGoOn) {
   EXPECT_EQ(load(path_), Outcome::refused);
 }
 
-// Packed for another machine, weights are unpacked and packed anew.
-TEST_F(EngineFile, RepacksForThisMachine) {
-  Plan plan = small_engine().data().plan;
-  plan.built_for.threads += 1;
-  const std::string bytes = to_bytes(plan);
-  write(path_, with_plan(bytes));
-  const Engine loaded = Engine::load(path_);
+/// The engine with its convolution's weight packed as another machine would have it: not blocked, in the order OIHW.
+EngineData packed_elsewhere() {
+  EngineData data = small_engine().data();
+  for (const PlanStep& step : data.plan.steps) {
+    const Tactic* tactic = find_tactic(*step.op, step.tactic);
+    if (tactic == nullptr || tactic->packed < 0) continue;
+    const PlanTensor& weight = data.plan.tensor(step.operands[1]);
+    const auto count = numel(weight.spec.shape).value();
+    const auto bytes = std::make_shared<std::string>("ingotcw1");
+    *bytes += std::string("\3\4\0\0\1\2\3", 7);  // f32, 4 dimensions, no blocks, their order
+    bytes->resize(64 + static_cast<size_t>(count) * sizeof(float));
+    Array dense{.data = bytes->data() + 64, .dtype = DType::f32, .rank = 4};
+    int64_t stride = 1;
+    for (int d = 3; d >= 0; --d) {
+      dense.shape[d] = weight.spec.shape[static_cast<size_t>(d)].value();
+      dense.strides[d] = stride;
+      stride *= dense.shape[d];
+    }
+    const auto w = static_cast<size_t>(weight.weight);
+    tactic->unpack(data.weights[w].data, step.attrs, dense);
+    data.weights[w] = {reinterpret_cast<const std::byte*>(bytes->data()), bytes->size(), bytes};
+    data.plan.weights[w].form = "onednn:f32:abcd";
+  }
+  number_weights(data);
+  return data;
+}
+
+TEST(Packing, ReadsWeightsOfAnotherForm) {
+  const EngineData data = packed_elsewhere();
+  const Engine engine(make_engine_data(data.plan, data.weights));
   const Tensors in{random({3, 3, 4, 4}, 9)};
-  EXPECT_EQ(values(loaded.run(in)[0]), values(small_engine().run(in)[0]));
-  EXPECT_NE(loaded.data().plan.built_for.threads, plan.built_for.threads);
+  EXPECT_EQ(values(engine.run(in)[0]), values(small_engine().run(in)[0]));
+  EXPECT_THAT(engine.text(), HasSubstr("{onednn:f32:abcd}"));
+}
+
+TEST(Packing, LoadingPacksAnewForThisMachine) {
+  EngineData data = packed_elsewhere();
+  data.plan.built_for.cpu = "another";
+  const auto path = temporary("elsewhere.ingot");
+  Engine(make_engine_data(data.plan, data.weights)).save(path);
+  const Engine loaded = Engine::load(path, {.verify = true}), made = small_engine();
+  EXPECT_THAT(loaded.text(), ::testing::Not(HasSubstr("{onednn:f32:abcd}")));
+  EXPECT_EQ(loaded.data().plan.built_for.cpu, made.data().plan.built_for.cpu);
+  EXPECT_EQ(loaded.data().plan.weights.size(), made.data().plan.weights.size());
+  const Tensors in{random({3, 3, 4, 4}, 9)};
+  EXPECT_EQ(values(loaded.run(in)[0]), values(made.run(in)[0]));
+}
+
+TEST(Packing, AWrongFormOrHeaderIsRefused) {
+  const auto path = temporary("packing.ingot");
+  EngineData data = packed_elsewhere();
+  for (PlanWeight& w : data.plan.weights)
+    if (w.form != "dense") w.form = "onednn:f32:acdb";
+  Engine(make_engine_data(data.plan, data.weights)).save(path);
+  EXPECT_THAT([&] { Engine::load(path); }, ThrowsMessage<Error>(HasSubstr("'onednn:f32:abcd', not 'onednn:f32:acdb'")));
+  data = packed_elsewhere();
+  for (size_t i = 0; i < data.weights.size(); ++i) {
+    if (data.plan.weights[i].form == "dense") continue;
+    const auto bytes =
+        std::make_shared<std::string>(reinterpret_cast<const char*>(data.weights[i].data), data.weights[i].bytes);
+    (*bytes)[0] = 'x';
+    data.weights[i] = {reinterpret_cast<const std::byte*>(bytes->data()), bytes->size(), bytes};
+  }
+  Engine(make_engine_data(data.plan, data.weights)).save(path);
+  EXPECT_THAT([&] { Engine::load(path); }, ThrowsMessage<Error>(HasSubstr("do not start with a header")));
 }
 
 }  // namespace

@@ -108,7 +108,9 @@ Tensor Bottleneck::forward(const Tensor& x) {
   return norm_relu(bn3, relu, conv3(y), shortcut);
 }
 
-ResNet::ResNet(const ResNetOptions& o)
+ResNet::ResNet(const ResNetOptions& o) : ResNet(o, SkipInit()) { draw_initial_values(); }
+
+ResNet::ResNet(const ResNetOptions& o, const SkipInit&)
     : options(o),
       conv1(o.in_channels, kStem, 7, {.stride = 2, .padding = 3, .bias = false}),
       bn1(kStem),
@@ -129,7 +131,6 @@ ResNet::ResNet(const ResNetOptions& o)
   child("layer4", layer4);
   child("avgpool", avgpool);
   child("fc", fc);
-  draw_initial_values();
 }
 
 Tensor ResNet::forward(const Tensor& x) {
@@ -140,10 +141,14 @@ Tensor ResNet::forward(const Tensor& x) {
 
 void ResNet::reset_parameters(RandomKey key) {
   for (const auto& [name, module] : named_modules()) {
+    const RandomKey own = parameter_key(key, name);
     if (auto* conv = dynamic_cast<Conv2d*>(module))
-      kaiming_normal_(conv->weight, {.mode = FanMode::fan_out, .nonlinearity = "relu"},
-                      parameter_key(key, name + ".weight"));
-    if (!options.zero_init_residual) continue;
+      kaiming_normal_(conv->weight, {.mode = FanMode::fan_out, .nonlinearity = "relu"}, own);
+    else if (module != this)
+      module->reset_parameters(own);
+  }
+  if (!options.zero_init_residual) return;
+  for (Module* module : modules()) {
     if (auto* block = dynamic_cast<BasicBlock*>(module)) constant_(*block->bn2.weight, 0);
     if (auto* block = dynamic_cast<Bottleneck*>(module)) constant_(*block->bn3.weight, 0);
   }

@@ -42,7 +42,9 @@ Sequential make_features(const VggOptions& options) {
 
 }  // namespace
 
-VGG::VGG(const VggOptions& o)
+VGG::VGG(const VggOptions& o) : VGG(o, SkipInit()) { draw_initial_values(); }
+
+VGG::VGG(const VggOptions& o, const SkipInit&)
     : features(make_features(o)),
       avgpool(kPlane),
       classifier(Linear(kStageWidths[4] * kPlane * kPlane, kHidden), ReLU(), Dropout(o.dropout),
@@ -50,7 +52,6 @@ VGG::VGG(const VggOptions& o)
   child("features", features);
   child("avgpool", avgpool);
   child("classifier", classifier);
-  draw_initial_values();
 }
 
 Tensor VGG::forward(const Tensor& x) { return classifier(flatten(avgpool(features(x)), 1)); }
@@ -58,13 +59,15 @@ Tensor VGG::forward(const Tensor& x) { return classifier(flatten(avgpool(feature
 void VGG::reset_parameters(RandomKey key) {
   constexpr double kLinearStd = 0.01;
   for (const auto& [name, module] : named_modules()) {
-    const RandomKey own = parameter_key(key, name + ".weight");
+    const RandomKey own = parameter_key(key, name);
     if (auto* conv = dynamic_cast<Conv2d*>(module)) {
       kaiming_normal_(conv->weight, {.mode = FanMode::fan_out, .nonlinearity = "relu"}, own);
       constant_(*conv->bias, 0);
     } else if (auto* linear = dynamic_cast<Linear*>(module)) {
       normal_(linear->weight, 0, kLinearStd, own);
       constant_(*linear->bias, 0);
+    } else if (module != this) {
+      module->reset_parameters(own);
     }
   }
 }

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+namespace ingot::cli {
+
+/// {"file", "metadata", "tensors": [{"name", "dtype", "shape", "min", "max", "mean", "not_finite"}]} of a safetensors
+/// file. min, max and mean are of the finite elements, null where there are none.
+nlohmann::ordered_json checkpoint_info(const std::filesystem::path& path);
+std::string checkpoint_text(const nlohmann::ordered_json& info);
+
+}  // namespace ingot::cli

@@ -1,0 +1,266 @@
+#include <nlohmann/json.hpp>
+
+#include "base/check.h"
+#include "base/file.h"
+#include "cli/build_report.h"
+#include "cli/checkpoint_info.h"
+#include "cli/output.h"
+#include "cli/verbs.h"
+#include "diagnose/html.h"
+#include "ir/node.h"
+#include "runtime/engine_data.h"
+
+namespace ingot::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  ModelChoice model;
+  bool layers = false, dot = false, text = false, report = false, fused = false, json = false;
+};
+
+/// One object for --json; the overview alone has a text of its own, parts are printed as they are.
+struct Inspection {
+  Json overview;
+  std::vector<std::pair<std::string, Json>> parts;  // as --json shows them
+  std::vector<std::string> texts;                   // as a person reads them
+
+  void add(const std::string& name, Json json, std::string text) {
+    parts.emplace_back(name, std::move(json));
+    texts.push_back(std::move(text));
+  }
+};
+
+// ---- Engines
+
+Json info_json(const std::vector<TensorInfo>& list) {
+  Json out = Json::array();
+  for (const TensorInfo& t : list)
+    out.push_back({{"name", t.name}, {"dtype", name_of(t.dtype)}, {"shape", to_string(t.shape)}});
+  return out;
+}
+
+Json overview_of(const Model& model, const Engine& engine, const std::string& path) {
+  const Plan& plan = engine.data().plan;
+  const MemoryPlan memory = engine.memory();
+  const Preprocessing& p = engine.preprocessing();
+  return {
+      {"model", model.name},
+      {"kind", "engine"},
+      {"file_bytes", std::filesystem::file_size(path)},
+      {"inputs", info_json(engine.inputs())},
+      {"outputs", info_json(engine.outputs())},
+      {"max_batch", max_batch_of(engine)},
+      {"steps", plan.steps.size()},
+      {"weights", plan.weights.size()},
+      {"memory", {{"arena", memory.peak}, {"unshared", memory.sum}, {"weights", memory.weights}}},
+      {"preprocessing", {{"channels", p.channels}, {"scale", p.scale}, {"mean", p.mean}, {"std", p.std}}},
+      {"class_names", engine.class_names()},
+      {"built_for", {{"cpu", plan.built_for.cpu}, {"isa", plan.built_for.isa}, {"threads", plan.built_for.threads}}}};
+}
+
+Json layers_of(const Plan& plan) {
+  Json out = Json::array();
+  for (const PlanStep& step : plan.steps)
+    out.push_back({{"step", plan.tensor(step.results[0]).name},
+                   {"op", step.op->name},
+                   {"path", step.path},
+                   {"tactic", step.tactic},
+                   {"result", type_text(plan.tensor(step.results[0]).spec)}});
+  return out;
+}
+
+std::string quoted(std::string_view text) { return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+std::string plan_dot(const Plan& plan) {
+  std::string out = "digraph {\n  node [shape=box];\n";
+  std::map<TensorId, std::string> maker;
+  for (const TensorId id : plan.inputs) {
+    maker[id] = fmt::format("input{}", id);
+    out += fmt::format("  {} [label={}, shape=ellipse];\n", maker[id], quoted(plan.tensor(id).name));
+  }
+  const auto edge = [&](TensorId id, const std::string& to) {
+    if (const auto it = maker.find(id); it != maker.end())
+      out += fmt::format("  {} -> {} [label={}];\n", it->second, to, quoted(type_text(plan.tensor(id).spec)));
+  };
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const PlanStep& step = plan.steps[i];
+    const std::string name = fmt::format("step{}", i);
+    out += fmt::format("  {} [label={}];\n", name,
+                       quoted(fmt::format("{}\n{}\n{}", step.op->name, step.path, step.tactic)));
+    for (const TensorId id : step.operands) edge(id, name);
+    for (const TensorId id : step.results) maker[id] = name;
+  }
+  for (size_t i = 0; i < plan.outputs.size(); ++i) {
+    out += fmt::format("  output{} [label={}, shape=ellipse];\n", i, quoted(plan.outputs[i].name));
+    edge(plan.outputs[i].tensor, fmt::format("output{}", i));
+  }
+  return out + "}\n";
+}
+
+Json stored_report(const std::string& engine) {
+  const std::filesystem::path path = report_path(engine);
+  const Json report = Json::parse(read_file(path), nullptr, false);
+  CHECK(report.is_object() && report.contains("passes") && report.contains("memory"), "{}: not a report of a build",
+        path.string());
+  return report;
+}
+
+Inspection inspect_engine(const Model& model, const Options& options) {
+  const Engine& engine = *model.engine;
+  const Plan& plan = engine.data().plan;
+  Inspection out{.overview = overview_of(model, engine, options.model.text)};
+  if (options.layers) out.add("layers", layers_of(plan), engine.describe());
+  if (options.text) out.add("text", engine.text(), engine.text());
+  if (options.dot) out.add("dot", plan_dot(plan), plan_dot(plan));
+  if (options.report) {
+    const Json report = stored_report(options.model.text);
+    out.add("report", report, build_text(report));
+  }
+  return out;
+}
+
+// ---- Networks
+
+Json overview_of(const Model& model, const Graph& graph) {
+  std::map<std::string, int64_t> ops;
+  for (const Node& node : graph.nodes()) ++ops[std::string(node.op->name)];
+  int64_t parameters = 0;
+  for (const auto& [name, tensor] : model.module->named_parameters()) parameters += tensor.numel().value();
+  const Value &in = *graph.inputs()[0], &result = *graph.outputs()[0].value;
+  const auto info = [](const std::string& name, const Value& v) {
+    return Json::array({{{"name", name}, {"dtype", name_of(v.spec.dtype)}, {"shape", to_string(v.spec.shape)}}});
+  };
+  return {{"model", model.name},         {"kind", "network"},
+          {"inputs", info(in.name, in)}, {"outputs", info(graph.outputs()[0].name, result)},
+          {"nodes", graph.node_count()}, {"ops", ops},
+          {"parameters", parameters},    {"class_names", model.class_names}};
+}
+
+Json layers_of(const Graph& graph) {
+  Json out = Json::array();
+  for (const Node& node : graph.nodes())
+    out.push_back({{"step", node.result().name},
+                   {"op", node.op->name},
+                   {"path", node.path},
+                   {"result", to_string(node.result().spec)}});
+  return out;
+}
+
+std::string layers_text(const Json& layers) {
+  std::vector<std::vector<std::string>> rows{{"value", "op", "layer", "result"}};
+  for (const Json& l : layers) rows.push_back({l.at("step"), l.at("op"), l.at("path"), l.at("result")});
+  return table(rows);
+}
+
+Inspection inspect_network(const Model& model, const Options& options) {
+  Graph graph = trace_model(model).graph;
+  Report passes;
+  if (options.fused || options.report) {
+    Graph fused = graph.clone();
+    passes = optimize(fused);
+    if (options.fused) graph = std::move(fused);
+  }
+  Inspection out{.overview = overview_of(model, graph)};
+  if (options.layers) out.add("layers", layers_of(graph), layers_text(layers_of(graph)));
+  if (options.text) out.add("text", to_string(graph), to_string(graph));
+  if (options.dot) out.add("dot", to_dot(graph), to_dot(graph));
+  if (options.report) {
+    const Json report = Json::parse(ingot::to_json(passes));
+    out.add("report", report, passes_text(report));
+  }
+  return out;
+}
+
+// ---- Printing
+
+std::string tensors_text(const Json& list) {
+  std::string out;
+  for (const Json& t : list)
+    out += fmt::format("{}{}: {}{}", out.empty() ? "" : ", ", t.at("name").get<std::string>(),
+                       t.at("dtype").get<std::string>(), t.at("shape").get<std::string>());
+  return out;
+}
+
+std::string names_text(const Json& names) {
+  std::string out;
+  for (const Json& name : names) out += (out.empty() ? "" : ", ") + name.get<std::string>();
+  return out.empty() ? "none" : out;
+}
+
+std::string overview_text(const Json& o) {
+  std::string out = fmt::format("{}: {}\n", o.at("model").get<std::string>(), o.at("kind").get<std::string>());
+  const auto line = [&](std::string_view name, const std::string& text) {
+    out += fmt::format("{:<14}{}\n", name, text);
+  };
+  const auto size = [](const Json& bytes) { return html::bytes(bytes.get<double>()); };
+  line("inputs", tensors_text(o.at("inputs")));
+  line("outputs", tensors_text(o.at("outputs")));
+  if (o.at("kind") == "engine") {
+    const Json &m = o.at("memory"), &p = o.at("preprocessing"), &b = o.at("built_for");
+    line("batch", fmt::format("1 to {}", o.at("max_batch").get<int64_t>()));
+    line("steps", o.at("steps").dump());
+    line("file", size(o.at("file_bytes")));
+    line("memory", fmt::format("arena {} ({} without sharing), weights {}", size(m.at("arena")), size(m.at("unshared")),
+                               size(m.at("weights"))));
+    line("pixels", fmt::format("{}, scale {:g}, mean {}, std {}", p.at("channels").get<std::string>(),
+                               p.at("scale").get<double>(), p.at("mean").dump(), p.at("std").dump()));
+    line("built for", fmt::format("{}, {}, {} threads", b.at("cpu").get<std::string>(), b.at("isa").get<std::string>(),
+                                  b.at("threads").get<int>()));
+  } else {
+    line("parameters", o.at("parameters").dump());
+    line("nodes", o.at("nodes").dump());
+    for (const auto& [op, count] : o.at("ops").items()) line("", fmt::format("{:>5} {}", count.get<int64_t>(), op));
+  }
+  line("classes", names_text(o.at("class_names")));
+  return out;
+}
+
+void print(const Inspection& inspection, bool json) {
+  if (json) {
+    Json out = inspection.overview;
+    for (const auto& [name, part] : inspection.parts) out[name] = part;
+    write_out(out.dump() + "\n");
+    return;
+  }
+  if (inspection.texts.empty()) write_out(overview_text(inspection.overview));
+  for (const std::string& text : inspection.texts) write_out(text);
+}
+
+int work(const Options& options) {
+  if (options.model.text.ends_with(".safetensors")) {
+    const Json info = reading([&] { return checkpoint_info(options.model.text); });
+    write_out(options.json ? info.dump() + "\n" : checkpoint_text(info));
+    return kDone;
+  }
+  const Model model = load_model(options.model);
+  if (model.is_engine() && options.fused) throw Refusal("--fused is for networks; an engine holds a fused graph only");
+  print(reading([&] { return model.is_engine() ? inspect_engine(model, options) : inspect_network(model, options); }),
+        options.json);
+  return kDone;
+}
+
+Work declare(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("model", options->model.text, "Engine, run folder, zoo:NAME, or a .safetensors file")->required();
+  app.add_flag("--layers", options->layers, "A line for each layer");
+  app.add_flag("--dot", options->dot, "The graph for Graphviz");
+  app.add_flag("--text", options->text, "The graph or plan as text");
+  app.add_flag("--report", options->report, "What was fused, and what not and why");
+  app.add_flag("--fused", options->fused, "Show a network's graph after the passes, not as it was traced");
+  add_model_options(app, options->model);
+  add_json_option(app, options->json);
+  return [options] { return work(*options); };
+}
+
+}  // namespace
+
+const Verb kInspect{.name = "inspect",
+                    .help = "Show an engine, a network's graph, or the tensors of a checkpoint",
+                    .example =
+                        "  ingot inspect runs/demo/model.ingot --layers\n"
+                        "  ingot inspect runs/demo/best.safetensors",
+                    .declare = declare};
+
+}  // namespace ingot::cli
