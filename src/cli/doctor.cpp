@@ -12,6 +12,12 @@
 namespace ingot::cli {
 namespace {
 
+#ifdef __clang__
+constexpr const char* kCompiler = __VERSION__;  // names itself
+#else
+constexpr const char* kCompiler = "GCC " __VERSION__;
+#endif
+
 struct Diagnosis {
   std::string version, compiler, onednn, highway;
   std::string cpu, isa_detected, isa_active;
@@ -42,7 +48,7 @@ bool has_test_images(const std::filesystem::path& root) {
 Diagnosis diagnose() {
   const Isa active = active_isa();
   return {.version = INGOT_VERSION,
-          .compiler = "GCC " __VERSION__,
+          .compiler = kCompiler,
           .onednn = kernels::onednn_version(),
           .highway = kernels::highway_version(),
           .cpu = cpu_name(),
