@@ -85,7 +85,7 @@ void BatchMaker::plan(LoadTask& task) const {
     allocate(task);
   });
   if (error) task.batch_error = *error;
-  task.left = task.size();
+  task.planned = task.left = task.size();
   task.consumed = static_cast<int64_t>(task.size());
   task.errors.resize(task.size());
   task.done.assign(task.size(), 0);

@@ -9,23 +9,23 @@
 
 namespace ingot {
 
-/// One batch on its way. The pool's mutex guards claimed, done and finished; each chunk of samples is one thread's.
+/// One batch on its way.
 struct LoadTask {
   int64_t number = 0;
   std::vector<int64_t> indices;
   std::vector<uint64_t> seeds;
   Batch batch;                                     // with a spec: allocated ahead, its rows filled by the chunks
   std::vector<Sample> samples;                     // else: collated when all are there
-  std::vector<std::optional<std::string>> errors;  // by sample
+  std::vector<std::optional<std::string>> errors;  // by sample, written by the thread that has its chunk
   std::string batch_error;                         // of the sampler or the collate function
-  std::vector<uint8_t> done;                       // by sample
-  size_t claimed = 0;
-  size_t left = 0;                    // samples not done
+  int64_t skipped = 0;                             // samples left out
+  std::string first_skipped;                       // what the first of them said
   std::atomic<int64_t> consumed = 0;  // samples by which the batch moves the position, failed ones included
-  int64_t skipped = 0;                // samples left out
-  bool finished = false;
 
-  std::string first_skipped;  // what the first sample left out said
+  // Guarded by the pool's mutex. finish(), which runs outside it and may take samples out, touches none of them.
+  std::vector<uint8_t> done;                  // by sample
+  size_t planned = 0, claimed = 0, left = 0;  // samples: in all, given to threads, not done
+  bool finished = false;
 
   size_t size() const { return indices.size(); }
 };

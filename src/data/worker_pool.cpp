@@ -102,8 +102,8 @@ void WorkerPool::prepare(Lock& lock, LoaderRun& run, int worker) {
 /// The next piece of the earliest batch that has one, planning another batch where all are given out.
 bool WorkerPool::claim(LoaderRun& run, Piece& piece) {
   for (const auto& task : run.tasks)
-    if (task->claimed < task->size()) {
-      piece = {task, task->claimed, std::min(task->size(), task->claimed + static_cast<size_t>(run.maker.grain()))};
+    if (task->claimed < task->planned) {
+      piece = {task, task->claimed, std::min(task->planned, task->claimed + static_cast<size_t>(run.maker.grain()))};
       task->claimed = piece.end;
       return true;
     }
@@ -112,7 +112,7 @@ bool WorkerPool::claim(LoaderRun& run, Piece& piece) {
   task->number = run.planned++;
   run.maker.plan(*task);
   run.tasks.push_back(task);
-  if (task->size() == 0) {  // an error of the sampler's, or an empty batch of its
+  if (task->planned == 0) {  // an error of the sampler's, or an empty batch of its
     task->finished = true;
     ready_.notify_all();
   }
