@@ -134,10 +134,11 @@ std::vector<double> linear_ticks(double low, double high, int about) {
 
 std::vector<double> log_ticks(double low, double high) {
   constexpr size_t kFew = 3, kMany = 8;
+  constexpr double kRounding = 1e-9;
   std::vector<double> all, decades;
-  for (int e = static_cast<int>(std::floor(std::log10(low))); std::pow(10.0, e) <= high; ++e)
+  for (int e = static_cast<int>(std::floor(std::log10(low))); std::pow(10.0, e) <= high * (1 + kRounding); ++e)
     for (const double m : {1.0, 2.0, 5.0})
-      if (const double v = m * std::pow(10.0, e); v >= low && v <= high) {
+      if (const double v = m * std::pow(10.0, e); v >= low * (1 - kRounding) && v <= high * (1 + kRounding)) {
         all.push_back(v);
         if (m == 1.0) decades.push_back(v);
       }

@@ -133,7 +133,8 @@ std::string accuracy_by_class(const Json& eval) {
 
 std::string confusion_matrix(const Json& eval) {
   const Json& matrix = member(eval, "confusion");
-  if (!matrix.is_array() || matrix.empty())
+  const bool has_rows = std::all_of(matrix.begin(), matrix.end(), [](const Json& row) { return row.is_array(); });
+  if (!matrix.is_array() || matrix.empty() || !has_rows)
     return missing("eval.json is missing or holds no confusion matrix", "ingot eval RUN writes it");
   const auto names = class_names(eval);
   std::string out =

@@ -14,10 +14,16 @@ namespace ingot {
 
 namespace fs = std::filesystem;
 
-/// The folder of this test program, made anew with the program.
+/// The folder of this test program, which goes when it ends.
 inline const fs::path& scratch_folder() {
-  static const fs::path folder = fresh_folder("verbs");
-  return folder;
+  static const struct Scratch {
+    fs::path folder = fresh_folder("verbs");
+    ~Scratch() {
+      std::error_code ignored;
+      fs::remove_all(folder, ignored);
+    }
+  } scratch;
+  return scratch.folder;
 }
 
 struct Outcome : Finished {

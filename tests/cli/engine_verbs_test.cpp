@@ -75,7 +75,7 @@ TEST_F(EngineVerbs, BuildAgainFromATimingCacheChoosesTheSame) {
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) {
     EXPECT_EQ(a[i].at("tactic"), b[i].at("tactic"));
-    if (!b[i].at("seconds").empty()) EXPECT_TRUE(b[i].at("from_cache")) << b[i];
+    if (!b[i].at("seconds").empty()) EXPECT_TRUE(b[i].at("from_cache").get<bool>()) << b[i];
   }
 }
 
@@ -83,7 +83,7 @@ TEST_F(EngineVerbs, CompareFindsTheEngineEqualToTheUnfusedGraph) {
   const Outcome o = run_line("compare zoo:lenet " + engine() + " --count 20 --per-layer --json");
   ASSERT_EQ(o.code, 0) << o.out << o.err;
   const auto json = o.json();
-  EXPECT_TRUE(json.at("passed"));
+  EXPECT_TRUE(json.at("passed").get<bool>());
   EXPECT_EQ(json.at("samples"), 20);
   EXPECT_LE(json.at("rel_rms"), 1e-5);
   EXPECT_GE(json.at("max_abs"), 0);
@@ -98,7 +98,7 @@ TEST_F(EngineVerbs, CompareNamesTheFirstValueThatDiverges) {
   const Outcome o = run_line("compare " + engine() + " " + text(other) + " --per-layer --json");
   EXPECT_EQ(o.code, 1) << o.err;
   const auto json = o.json();
-  EXPECT_FALSE(json.at("passed"));
+  EXPECT_FALSE(json.at("passed").get<bool>());
   EXPECT_EQ(json.at("first_divergence"), json.at("layers")[0].at("value"));
   EXPECT_EQ(json.at("layers")[0].at("path"), "conv1");
 }
@@ -216,7 +216,7 @@ TEST_F(EngineVerbs, InspectListsTheTensorsOfACheckpoint) {
   const auto json = o.json();
   const auto &a = json.at("tensors")[0], &b = json.at("tensors")[1];
   EXPECT_EQ(a.at("dtype"), "f32");
-  EXPECT_EQ(a.at("shape"), nlohmann::json({3}));
+  EXPECT_EQ(a.at("shape"), nlohmann::json::array({3}));
   EXPECT_EQ(a.at("min"), -2);
   EXPECT_EQ(a.at("max"), 4);
   EXPECT_EQ(a.at("mean"), 1);
@@ -289,7 +289,7 @@ TEST(Cli, SummaryCountsAsTorchvisionDoes) {
   const auto json = o.json();
   EXPECT_EQ(json.at("parameters"), 11689512);
   EXPECT_EQ(json.at("macs"), 1814073344);  // torchvision gives 1.81 GFLOPS for it, with this convention
-  EXPECT_EQ(json.at("layers")[0].at("outputs"), nlohmann::json({{1, 1000}}));
+  EXPECT_EQ(json.at("layers")[0].at("outputs"), nlohmann::json::array({nlohmann::json::array({1, 1000})}));
   EXPECT_TRUE(json.at("uncounted_ops").contains("batch_norm"));
   const auto text = run_line("summary zoo:lenet").out;
   EXPECT_THAT(text, HasSubstr("61,706"));

@@ -12,7 +12,8 @@ using testing::Not;
 class RunVerbs : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    const fs::path data = fresh_folder("data"), config = scratch_folder() / "config.yaml";
+    const fs::path data = scratch_folder() / "data", config = scratch_folder() / "config.yaml";
+    fs::create_directories(data);
     write_toy_data(data);
     std::string text = toy_config(data);
     text.replace(text.find("stripes"), 7, "'str<i>pes'");
@@ -41,7 +42,7 @@ TEST_F(RunVerbs, CompareRunsOverTheTestImages) {
   const Outcome o = run_line("compare " + run_ + " " + engine_ + " --json --per-layer");
   ASSERT_EQ(o.code, 0) << o.out << o.err;
   EXPECT_EQ(o.json().at("samples"), 60);
-  EXPECT_TRUE(o.json().at("passed"));
+  EXPECT_TRUE(o.json().at("passed").get<bool>());
   EXPECT_EQ(run_line("compare " + run_ + " " + engine_ + " --json --count 7").json().at("samples"), 7);
 }
 
@@ -105,7 +106,7 @@ TEST_F(RunVerbs, InspectAndSummaryReadARun) {
   EXPECT_EQ(run_line("inspect " + run_ + "/best.safetensors").code, 0);
   const Outcome o = run_line("summary " + run_ + " --json");
   ASSERT_EQ(o.code, 0) << o.err;
-  EXPECT_EQ(o.json().at("input"), nlohmann::json({1, 1, 8, 8}));
+  EXPECT_EQ(o.json().at("input"), nlohmann::json::array({1, 1, 8, 8}));
 }
 
 TEST_F(RunVerbs, ADamagedRunIsRefused) {

@@ -139,7 +139,7 @@ TEST(Report, NamesWhatIsMissing) {
 
 TEST(Report, DamagedFilesCountAsMissing) {
   const fs::path run = whole_run();
-  write(run / "eval.json", R"({"accuracy": "high", "confusion": 3, "per_class": [1, "x"]})");
+  write(run / "eval.json", R"({"accuracy": "high", "confusion": [1, 2], "per_class": [1, "x"]})");
   write(run / "bench.json", "{\"models\": [1, {\"latency_ms\": 4}]");
   write(run / "model.report.json", "[]");
   write(run / "log.jsonl", "not JSON\n");
