@@ -167,7 +167,7 @@ TEST(Matmul, F64HasTheSameBitsForAnyThreadCountAndBatch) {
   const Box a = std::move(Box(DType::f64, {3, 77, 50}).randomize(1)),
             b = std::move(Box(DType::f64, {50, 29}).randomize(2));
   std::vector<std::vector<double>> results;
-  for (const int count : {1, 2, 5}) {
+  for (const int count : {1, 2, 3}) {
     set_num_threads(count);
     const Box y(DType::f64, {3, 77, 29});
     matmul(a, b, {}, y, nullptr);

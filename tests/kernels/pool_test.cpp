@@ -299,7 +299,7 @@ TEST(Pool, SameBitsForAnyThreadCount) {
   const Box x = std::move(Box(DType::f32, x_dims(shape), Layout::channels_last).randomize(1));
   const Box g = std::move(Box(DType::f32, y_dims(shape), Layout::channels_last).randomize(2));
   std::vector<std::vector<double>> results;
-  for (const int count : {1, 2, 7}) {
+  for (const int count : {1, 2, 3}) {
     set_num_threads(count);
     const Box y(DType::f32, y_dims(shape)), index(DType::i32, y_dims(shape)), global(DType::f32, {1, 131, 1, 1});
     const Box max_dx(DType::f32, x_dims(shape)), avg_dx(DType::f32, x_dims(shape), Layout::channels_last);
