@@ -25,7 +25,7 @@ struct LoopState {
 /// One safetensors file: `model.<name>` and `optimizer.<index>.<name>` tensors, and everything else as JSON in its
 /// metadata, with hashes of both.
 struct Checkpoint {
-  NamedTensors model;
+  TensorsByName model;
   OptimizerState optimizer;
   LoopState loop;
   Task task;

@@ -17,7 +17,7 @@ bool is_finite(const Tensor& x) {
 
 class Finder : public Recorder {
  public:
-  explicit Finder(const NamedTensors& names) : names_(names) {}
+  explicit Finder(const TensorsByName& names) : names_(names) {}
 
   void record(const Call& call) override {
     if (!found.empty() || std::all_of(call.out.begin(), call.out.end(), is_finite)) return;
@@ -36,12 +36,12 @@ class Finder : public Recorder {
     return to_string(x.shape());
   }
 
-  const NamedTensors& names_;
+  const TensorsByName& names_;
 };
 
 }  // namespace
 
-std::string first_non_finite(const std::function<void()>& forward, const NamedTensors& names) {
+std::string first_non_finite(const std::function<void()>& forward, const TensorsByName& names) {
   Finder finder(names);
   {
     const NoGrad no_grad;

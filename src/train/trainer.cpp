@@ -169,7 +169,7 @@ double Trainer::Impl::train_step(const Batch& batch) {
 }
 
 void Trainer::Impl::refuse_loss(double value, const Batch& batch) {
-  NamedTensors names = model->named_parameters();
+  TensorsByName names = model->named_parameters();
   for (auto& buffer : model->named_buffers()) names.push_back(std::move(buffer));
   names.emplace_back("batch", batch.input);
   const auto forward = [&] { loss(model->call({batch.input})[0], batch.target); };
