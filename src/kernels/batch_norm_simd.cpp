@@ -13,8 +13,8 @@ namespace HWY_NAMESPACE {
 namespace {
 
 // Sums go down the rows of a tile a few vectors of channels at a time, their accumulators in registers. A cache line or
-// more of each row is used up at once.
-constexpr int64_t kTileRows = 32;
+// more of each row is used up at once, and the prefetcher can follow that many rows.
+constexpr int64_t kTileRows = 16;
 constexpr int kWide = 4;  // vectors of doubles
 
 // For every tile: chunk(first row, rows, c) for kWide vectors of channels from c, single(..., c) for each channel left.

@@ -90,11 +90,11 @@ double reduce_strided(const T* x, int64_t n, int64_t stride) {
   return result;
 }
 
-// Two vectors of columns down all rows at a time; a tile's rows stay in the L1 cache from one pair to the next. Every
+// Two vectors of columns down a tile's rows at a time: few enough rows for the prefetcher to follow them all. Every
 // column sees its elements in the same order whichever loop takes it.
 template <class Op, class T>
 void reduce_columns(const T* x, int64_t columns, int64_t rows, int64_t stride, double* acc) {
-  constexpr int64_t kTileRows = 32;
+  constexpr int64_t kTileRows = 16;
   const int64_t lanes = Op::lanes();
   for (int64_t r0 = 0; r0 < rows; r0 += kTileRows) {
     const int64_t tile = std::min(kTileRows, rows - r0);
