@@ -39,8 +39,8 @@ void parallel_parts(int64_t parts, FunctionRef<void(int64_t)> body);
 /// whose setting is each thread's own, so that oneDNN called next on this thread uses as many.
 int adopt_thread_count();
 
-/// Within it, the primitives above run on the calling thread alone: for threads that are themselves many, such as a data
-/// loader's workers, each of which would otherwise get a pool of its own.
+/// Within it, the primitives above run on the calling thread alone: for threads that are themselves many, such as a
+/// data loader's workers, each of which would otherwise get a pool of its own.
 class SerialScope {
  public:
   SerialScope();

@@ -71,29 +71,31 @@ Json layers_of(const Plan& plan) {
   return out;
 }
 
-std::string quoted(std::string_view text) { return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string json_quoted(std::string_view text) {
+  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 std::string plan_dot(const Plan& plan) {
   std::string out = "digraph {\n  node [shape=box];\n";
   std::map<TensorId, std::string> maker;
   for (const TensorId id : plan.inputs) {
     maker[id] = fmt::format("input{}", id);
-    out += fmt::format("  {} [label={}, shape=ellipse];\n", maker[id], quoted(plan.tensor(id).name));
+    out += fmt::format("  {} [label={}, shape=ellipse];\n", maker[id], json_quoted(plan.tensor(id).name));
   }
   const auto edge = [&](TensorId id, const std::string& to) {
     if (const auto it = maker.find(id); it != maker.end())
-      out += fmt::format("  {} -> {} [label={}];\n", it->second, to, quoted(type_text(plan.tensor(id).spec)));
+      out += fmt::format("  {} -> {} [label={}];\n", it->second, to, json_quoted(type_text(plan.tensor(id).spec)));
   };
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const PlanStep& step = plan.steps[i];
     const std::string name = fmt::format("step{}", i);
     out += fmt::format("  {} [label={}];\n", name,
-                       quoted(fmt::format("{}\n{}\n{}", step.op->name, step.path, step.tactic)));
+                       json_quoted(fmt::format("{}\n{}\n{}", step.op->name, step.path, step.tactic)));
     for (const TensorId id : step.operands) edge(id, name);
     for (const TensorId id : step.results) maker[id] = name;
   }
   for (size_t i = 0; i < plan.outputs.size(); ++i) {
-    out += fmt::format("  output{} [label={}, shape=ellipse];\n", i, quoted(plan.outputs[i].name));
+    out += fmt::format("  output{} [label={}, shape=ellipse];\n", i, json_quoted(plan.outputs[i].name));
     edge(plan.outputs[i].tensor, fmt::format("output{}", i));
   }
   return out + "}\n";

@@ -1,6 +1,9 @@
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <vector>
 
+#include "base/text.h"
 #include "cli/output.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
@@ -24,7 +27,18 @@ const CLI::App& chosen(const CLI::App& app) {
   return verbs.empty() ? app : *verbs.front();
 }
 
+/// CLI11 only says that a command is missing; the name that was tried helps more.
+void check_verb(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Verb* verb : kVerbs) {
+    if (name == verb->name) return;
+    names.emplace_back(verb->name);
+  }
+  throw Refusal(fmt::format("there is no command '{}'{}", name, did_you_mean(name, names)));
+}
+
 int run(int argc, char** argv) {
+  if (argc > 1 && argv[1][0] != '-') check_verb(argv[1]);
   CLI::App app("Ingot trains vision networks and compiles them into fused CPU engines.", "ingot");
   app.require_subcommand(1);
   app.set_version_flag("--version", "ingot " INGOT_VERSION);

@@ -100,11 +100,13 @@ void look_up(const float* table, const uint8_t* from, int64_t step, float* to, i
 
 }  // namespace
 
-void ImagePass::row(const uint8_t* source, int64_t channel_stride, int64_t column_stride, const Window& window, float* out) const {
+void ImagePass::row(const uint8_t* source, int64_t channel_stride, int64_t column_stride, const Window& window,
+                    float* out) const {
   const int64_t step = window.flipped ? -1 : 1;
   // Columns of the result that lie inside the image are [begin, end).
   const int64_t before = window.flipped ? window.left - (width_ - 1) : -window.left;
-  const int64_t begin = std::clamp<int64_t>(before, 0, out_width_), end = std::clamp<int64_t>(before + width_, begin, out_width_);
+  const int64_t begin = std::clamp<int64_t>(before, 0, out_width_),
+                end = std::clamp<int64_t>(before + width_, begin, out_width_);
   for (int64_t c = 0; c < channels_; ++c) {
     const float* table = table_.data() + c * kLevels;
     const uint8_t* from = source + c * channel_stride + (window.left + begin * step) * column_stride;

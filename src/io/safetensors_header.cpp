@@ -162,6 +162,8 @@ std::string_view safetensors_name(DType dtype) { return kNames[static_cast<size_
 
 SafetensorsHeader parse_safetensors_header(std::string_view json, uint64_t data_bytes, const std::string& path) {
   CHECK(json.starts_with('{'), "{}: the header does not start with '{{'; is this a safetensors file?", path);
+  // The JSON reader takes a zero byte for the end of its input and would not look at what follows.
+  CHECK(json.find('\0') == std::string_view::npos, "{}: the header has a zero byte", path);
   Builder builder(path);
   nlohmann::json::sax_parse(json.begin(), json.end(), &builder);
   check_tiling(builder.header.entries, data_bytes, path);

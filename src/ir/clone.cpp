@@ -33,7 +33,8 @@ class Copy {
   }
 
  private:
-  /// Where a size becomes a number, the op that made a scalar of it becomes that scalar, as tracing at that size has it.
+  /// Where a size becomes a number, the op that made a scalar of it becomes that scalar, as tracing at that size has
+  /// it.
   bool copy_as_literal(const Node& node) {
     if (!node.is("size") || node.as<SizeAttrs>().value.is_number()) return false;
     const Dim value = ingot::substitute(node.as<SizeAttrs>().value, values_);
@@ -65,8 +66,8 @@ Graph at_sizes(const Graph& graph, const SymbolValues& values) {
   for (const auto& [name, value] : values) {
     const auto size = graph.sizes().find(name);
     CHECK(size != graph.sizes().end(), "the graph has no size '{}'", name);
-    CHECK(value >= size->second.min && value <= size->second.max, "{} = {} is outside {}..{}", name, value, size->second.min,
-          size->second.max);
+    CHECK(value >= size->second.min && value <= size->second.max, "{} = {} is outside {}..{}", name, value,
+          size->second.min, size->second.max);
   }
   return Copy(graph, values).run();
 }

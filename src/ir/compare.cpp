@@ -25,7 +25,8 @@ class Canonical {
     for (const Value* value : graph.inputs())
       lines.push_back(fmt::format("input {} = {}: {}", name_text(value->name), number(*value), to_string(value->spec)));
     for (const Node& node : graph.nodes()) lines.push_back(line_of(node));
-    for (const auto& [name, value] : graph.outputs()) lines.push_back(fmt::format("output {} = {}", name_text(name), operand(value)));
+    for (const auto& [name, value] : graph.outputs())
+      lines.push_back(fmt::format("output {} = {}", name_text(name), operand(value)));
   }
 
   std::vector<std::string> lines;
@@ -34,11 +35,14 @@ class Canonical {
   std::string line_of(const Node& node) {
     std::string in, out;
     for (const Value* value : node.inputs) in += (in.empty() ? "" : ", ") + operand(value);
-    for (const Value* value : node.outputs) out += fmt::format("{}{}: {}", out.empty() ? "" : ", ", number(*value), to_string(value->spec));
+    for (const Value* value : node.outputs)
+      out += fmt::format("{}{}: {}", out.empty() ? "" : ", ", number(*value), to_string(value->spec));
     return fmt::format("{} = {}({}) {{{}}} # {}", out, node.op->name, in, to_string(node.attrs), node.path);
   }
 
-  std::string number(const Value& value) { return fmt::format("%{}", numbers_.try_emplace(&value, numbers_.size()).first->second); }
+  std::string number(const Value& value) {
+    return fmt::format("%{}", numbers_.try_emplace(&value, numbers_.size()).first->second);
+  }
 
   std::string operand(const Value* value) {
     if (value == nullptr || value->is_literal()) return operand_text(value);
@@ -57,7 +61,8 @@ class Canonical {
 std::optional<std::string> first_difference(const Graph& a, const Graph& b) {
   const auto x = Canonical(a).lines, y = Canonical(b).lines;
   for (size_t i = 0; i < std::max(x.size(), y.size()); ++i) {
-    const std::string_view left = i < x.size() ? std::string_view(x[i]) : "nothing", right = i < y.size() ? std::string_view(y[i]) : "nothing";
+    const std::string_view left = i < x.size() ? std::string_view(x[i]) : "nothing",
+                           right = i < y.size() ? std::string_view(y[i]) : "nothing";
     if (left != right) return fmt::format("one has '{}' where the other has '{}'", left, right);
   }
   return std::nullopt;
@@ -65,8 +70,9 @@ std::optional<std::string> first_difference(const Graph& a, const Graph& b) {
 
 uint64_t hash_of(const Graph& graph) {
   const auto lines = Canonical(graph).lines;
-  return std::accumulate(lines.begin(), lines.end(), uint64_t{0},
-                         [](uint64_t seed, const std::string& line) { return hash_bytes(line.data(), line.size(), seed); });
+  return std::accumulate(lines.begin(), lines.end(), uint64_t{0}, [](uint64_t seed, const std::string& line) {
+    return hash_bytes(line.data(), line.size(), seed);
+  });
 }
 
 }  // namespace ingot

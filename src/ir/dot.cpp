@@ -27,7 +27,8 @@ void add_edges(std::string& out, const Value& value, const std::string& from, co
 
 std::string to_dot(const Graph& graph) {
   std::string out = "digraph {\n  node [shape=box];\n";
-  const auto vertex = [&](const std::string& id, std::string_view first, std::string_view second, std::string_view style) {
+  const auto vertex = [&](const std::string& id, std::string_view first, std::string_view second,
+                          std::string_view style) {
     out += fmt::format("  {} [label=\"{}\\n{}\"{}];\n", id, escaped(first), escaped(second), style);
   };
   for (const Value* value : graph.inputs()) {
@@ -40,7 +41,8 @@ std::string to_dot(const Graph& graph) {
     vertex(id, node.op->name, node.path, "");
     for (const Value* value : node.outputs) add_edges(out, *value, id, graph);
   }
-  for (size_t i = 0; i < graph.outputs().size(); ++i) vertex(fmt::format("output{}", i), graph.outputs()[i].name, "", ", shape=ellipse");
+  for (size_t i = 0; i < graph.outputs().size(); ++i)
+    vertex(fmt::format("output{}", i), graph.outputs()[i].name, "", ", shape=ellipse");
   return out + "}\n";
 }
 

@@ -12,7 +12,8 @@ namespace {
 
 bool is_identifier(std::string_view name) {
   const auto is_word = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
-  return !name.empty() && !std::isdigit(static_cast<unsigned char>(name[0])) && std::all_of(name.begin(), name.end(), is_word);
+  return !name.empty() && !std::isdigit(static_cast<unsigned char>(name[0])) &&
+         std::all_of(name.begin(), name.end(), is_word);
 }
 
 void drop_use(Value& value, const Use& use) {
@@ -170,7 +171,8 @@ void Graph::link(Node& node, Node* before) {
 }
 
 Node& Graph::add_node(const NewNode& from) {
-  CHECK(from.attrs.type() == nullptr || from.attrs.type() == from.op.attrs, "[{}] got another op's attributes", from.op.name);
+  CHECK(from.attrs.type() == nullptr || from.attrs.type() == from.op.attrs, "[{}] got another op's attributes",
+        from.op.name);
   const bool defaults = !from.attrs && from.op.attrs != nullptr;
   const Attrs attrs = defaults ? parse_attrs(*from.op.attrs, "") : from.attrs;
   const Results results = infer_results(from.op, from.inputs, attrs, from.path);
@@ -219,8 +221,8 @@ void Graph::rename(Value& value, const std::string& name) {
 }
 
 void Graph::replace_all_uses(Value& from, Value& to) {
-  CHECK(from.spec.dtype == to.spec.dtype && from.spec.shape == to.spec.shape, "%{} is {}, it cannot be replaced by {}", from.name,
-        to_string(from.spec), to_string(to.spec));
+  CHECK(from.spec.dtype == to.spec.dtype && from.spec.shape == to.spec.shape, "%{} is {}, it cannot be replaced by {}",
+        from.name, to_string(from.spec), to_string(to.spec));
   if (&from == &to) return;
   for (const Use& use : std::exchange(from.users, {})) {
     use.node->inputs[use.operand] = &to;

@@ -29,8 +29,8 @@ class Interpreter {
     sizes_ = bind_sizes(graph_, shapes);
     for (size_t i = 0; i < inputs.size(); ++i) {
       const Value& value = *graph_.inputs()[i];
-      CHECK(inputs[i].dtype() == value.spec.dtype, "input '{}' is {}, the graph wants {}", value.name, name_of(inputs[i].dtype()),
-            name_of(value.spec.dtype));
+      CHECK(inputs[i].dtype() == value.spec.dtype, "input '{}' is {}, the graph wants {}", value.name,
+            name_of(inputs[i].dtype()), name_of(value.spec.dtype));
       keep(value, inputs[i]);
     }
     const NoGrad no_grad;
@@ -48,7 +48,8 @@ class Interpreter {
     if (!node.path.empty()) path.emplace(node.path);
     const Attrs attrs = substitute(node.attrs, sizes_);
     const std::span saved(node.outputs.begin() + static_cast<ptrdiff_t>(node.visible), node.outputs.end());
-    if (std::all_of(saved.begin(), saved.end(), [](const Value* v) { return v->users.empty(); })) return apply_all(*node.op, in, attrs);
+    if (std::all_of(saved.begin(), saved.end(), [](const Value* v) { return v->users.empty(); }))
+      return apply_all(*node.op, in, attrs);
     SavedValues recorder;
     const RecorderScope scope(recorder);
     Tensors out = apply_all(*node.op, in, attrs);
@@ -92,21 +93,25 @@ SymbolValues bind_sizes(const Graph& graph, std::span<const Shape> shapes) {
   SymbolValues values;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Shape& wanted = inputs[i]->spec.shape;
-    CHECK(wanted.size() == shapes[i].size(), "input '{}' is {}, the graph wants {}", inputs[i]->name, to_string(shapes[i]), to_string(wanted));
+    CHECK(wanted.size() == shapes[i].size(), "input '{}' is {}, the graph wants {}", inputs[i]->name,
+          to_string(shapes[i]), to_string(wanted));
     for (size_t d = 0; d < wanted.size(); ++d) bind(values, wanted[d], shapes[i][d].value());
   }
   for (size_t i = 0; i < inputs.size(); ++i)
     for (size_t d = 0; d < shapes[i].size(); ++d)
-      CHECK(substitute(inputs[i]->spec.shape[d], values) == shapes[i][d], "input '{}' is {}, the graph wants {}", inputs[i]->name,
-            to_string(shapes[i]), to_string(inputs[i]->spec.shape));
+      CHECK(substitute(inputs[i]->spec.shape[d], values) == shapes[i][d], "input '{}' is {}, the graph wants {}",
+            inputs[i]->name, to_string(shapes[i]), to_string(inputs[i]->spec.shape));
   for (const auto& [name, range] : graph.sizes()) {
     const auto value = values.find(name);
     CHECK(value != values.end(), "no input's shape decides the size '{}'", name);
-    CHECK(value->second >= range.min && value->second <= range.max, "{} = {} is outside {}..{}", name, value->second, range.min, range.max);
+    CHECK(value->second >= range.min && value->second <= range.max, "{} = {} is outside {}..{}", name, value->second,
+          range.min, range.max);
   }
   return values;
 }
 
-Tensors interpret(const Graph& graph, const Tensors& inputs, const ValueObserver& seen) { return Interpreter(graph, seen).run(inputs); }
+Tensors interpret(const Graph& graph, const Tensors& inputs, const ValueObserver& seen) {
+  return Interpreter(graph, seen).run(inputs);
+}
 
 }  // namespace ingot

@@ -54,7 +54,7 @@ struct Node {
 struct NewNode {
   const OpDef& op;
   std::vector<Value*> inputs;
-  Attrs attrs;                     // none: the op's defaults
+  Attrs attrs;  // none: the op's defaults
   std::string path;
   std::vector<std::string> names;  // of the results; those without one are named after the op
   Node* before = nullptr;          // none: at the end

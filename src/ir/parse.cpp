@@ -61,7 +61,8 @@ class Parser {
     if (data == data_.end()) in_.refuse("there is no data for the constant '{}'", name);
     if (graph_.find_constant(name) != nullptr) in_.refuse("the constant '{}' is given twice", name);
     const Spec given = spec_of(data->second);
-    if (!same_spec(given, wanted)) in_.refuse("the constant '{}' is {}, its data is {}", name, to_string(wanted), to_string(given));
+    if (!same_spec(given, wanted))
+      in_.refuse("the constant '{}' is {}, its data is {}", name, to_string(wanted), to_string(given));
     in_.at_line([&] { graph_.add_constant(data->second, name); });
   }
 
@@ -84,8 +85,8 @@ class Parser {
     do names.push_back(result_name(names));
     while (in_.take(","));
     visible = names.size();
-    if (in_.take("|"))
-      do names.push_back(result_name(names));
+    if (in_.take("|")) do
+        names.push_back(result_name(names));
       while (in_.take(","));
     in_.expect("=");
     const OpDef& op = this->op();
@@ -94,8 +95,9 @@ class Parser {
     in_.expect(":");
     const std::vector<Spec> specs = this->specs(visible, names.size());
     const std::string path = in_.take("#") ? name() : "";
-    const Node& made = in_.at_line(
-        [&]() -> std::reference_wrapper<Node> { return graph_.add_node({.op = op, .inputs = operands, .attrs = attrs, .path = path, .names = names}); });
+    const Node& made = in_.at_line([&]() -> std::reference_wrapper<Node> {
+      return graph_.add_node({.op = op, .inputs = operands, .attrs = attrs, .path = path, .names = names});
+    });
     check_results(made, visible, specs);
   }
 
@@ -181,10 +183,12 @@ class Parser {
 
   void check_results(const Node& node, size_t visible, const std::vector<Spec>& specs) const {
     if (node.visible != visible || specs.size() > node.outputs.size())
-      in_.refuse("[{}] gives {} results and {} saved values", node.op->name, node.visible, node.outputs.size() - node.visible);
+      in_.refuse("[{}] gives {} results and {} saved values", node.op->name, node.visible,
+                 node.outputs.size() - node.visible);
     for (size_t i = 0; i < specs.size(); ++i)
       if (!same_spec(specs[i], node.result(i).spec))
-        in_.refuse("'%{}' is written as {}, it is {}", node.result(i).name, to_string(specs[i]), to_string(node.result(i).spec));
+        in_.refuse("'%{}' is written as {}, it is {}", node.result(i).name, to_string(specs[i]),
+                   to_string(node.result(i).spec));
   }
 
   void outputs() {
@@ -211,9 +215,12 @@ class Parser {
       in_.expect("]");
     }
     out.layout = default_layout(out.shape.size());
-    if (in_.take("row_major")) out.layout = Layout::row_major;
-    else if (in_.take("channels_last")) out.layout = Layout::channels_last;
-    if (out.layout == Layout::channels_last && out.shape.size() != 4) in_.refuse("only 4-D shapes can be channels_last");
+    if (in_.take("row_major"))
+      out.layout = Layout::row_major;
+    else if (in_.take("channels_last"))
+      out.layout = Layout::channels_last;
+    if (out.layout == Layout::channels_last && out.shape.size() != 4)
+      in_.refuse("only 4-D shapes can be channels_last");
     return out;
   }
 

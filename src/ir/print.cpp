@@ -59,7 +59,8 @@ bool is_bare_name_char(char c) {
 }
 
 std::string name_text(std::string_view name) {
-  if (!name.empty() && name != "_" && std::all_of(name.begin(), name.end(), is_bare_name_char)) return std::string(name);
+  if (!name.empty() && name != "_" && std::all_of(name.begin(), name.end(), is_bare_name_char))
+    return std::string(name);
   std::string out = "\"";
   for (const char c : name) {
     if (c == '"' || c == '\\') out += '\\';
@@ -90,7 +91,9 @@ std::string to_string(const Spec& spec) {
 
 std::string to_string(const Graph& graph) {
   std::string out = header_text(graph);
-  out += fmt::format("graph({}) {{\n", joined(graph.inputs(), [](const Value* v) { return operand_text(v) + ": " + to_string(v->spec); }));
+  out +=
+      fmt::format("graph({}) {{\n",
+                  joined(graph.inputs(), [](const Value* v) { return operand_text(v) + ": " + to_string(v->spec); }));
   for (const Node& node : graph.nodes()) out += "  " + node_text(node, graph) + "\n";
   const auto output = [](const Graph::Output& o) {
     const std::string value = operand_text(o.value);

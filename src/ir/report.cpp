@@ -6,11 +6,13 @@
 namespace ingot {
 
 void Report::applied(std::string_view pass, const Node& node, std::string what) {
-  entries.push_back({std::string(pass), std::string(node.op->name), node.result().name, node.path, true, std::move(what)});
+  entries.push_back(
+      {std::string(pass), std::string(node.op->name), node.result().name, node.path, true, std::move(what)});
 }
 
 void Report::refused(std::string_view pass, const Node& node, std::string reason) {
-  entries.push_back({std::string(pass), std::string(node.op->name), node.result().name, node.path, false, std::move(reason)});
+  entries.push_back(
+      {std::string(pass), std::string(node.op->name), node.result().name, node.path, false, std::move(reason)});
 }
 
 size_t Report::count_applied(std::string_view pass) const {
@@ -25,7 +27,12 @@ std::string to_json(const Report& report) {
     if (!passes.contains(e.pass)) passes[e.pass] = {{"applied", 0}, {"refused", 0}};
     Json& count = passes[e.pass][e.applied ? "applied" : "refused"];
     count = count.get<int>() + 1;
-    entries.push_back({{"pass", e.pass}, {"op", e.op}, {"node", e.node}, {"path", e.path}, {"applied", e.applied}, {"reason", e.reason}});
+    entries.push_back({{"pass", e.pass},
+                       {"op", e.op},
+                       {"node", e.node},
+                       {"path", e.path},
+                       {"applied", e.applied},
+                       {"reason", e.reason}});
   }
   constexpr int kIndent = 2;
   // Names may come from files: what is no UTF-8 is replaced, not refused.

@@ -68,9 +68,12 @@ class Scanner {
     const size_t begin = at_;
     for (bool quoted = false; at_ < text_.size(); step()) {
       const char c = text_[at_];
-      if (quoted && c == '\\' && at_ + 1 < text_.size()) step();
-      else if (c == '"') quoted = !quoted;
-      else if (!quoted && stops.find(c) != std::string_view::npos) return text_.substr(begin, at_ - begin);
+      if (quoted && c == '\\' && at_ + 1 < text_.size())
+        step();
+      else if (c == '"')
+        quoted = !quoted;
+      else if (!quoted && stops.find(c) != std::string_view::npos)
+        return text_.substr(begin, at_ - begin);
     }
     refuse("the text ends where one of '{}' is expected", stops);
   }
@@ -90,7 +93,8 @@ class Scanner {
   T number(std::string_view text) const {
     T value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || text.empty()) refuse("'{}' is not a number that fits", text);
+    if (error != std::errc{} || end != text.data() + text.size() || text.empty())
+      refuse("'{}' is not a number that fits", text);
     return value;
   }
 

@@ -38,7 +38,8 @@ class Tracer : public Recorder {
 
   Graph finish(const Tensors& outputs, const std::vector<std::string>& names) {
     CHECK(!outputs.empty(), "the traced function returns nothing");
-    CHECK(names.empty() || names.size() == outputs.size(), "the function returns {} tensors, {} names are given", outputs.size(), names.size());
+    CHECK(names.empty() || names.size() == outputs.size(), "the function returns {} tensors, {} names are given",
+          outputs.size(), names.size());
     for (size_t i = 0; i < outputs.size(); ++i) {
       CHECK(outputs[i].defined(), "result {} of the traced function is undefined", i);
       graph_.add_output(value_of(outputs[i]), names.empty() ? "" : names[i]);
@@ -92,7 +93,8 @@ class GradientsKept {
   std::vector<std::pair<Tensor, Tensor>> kept_;
 };
 
-Graph trace_once(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names, const TraceOptions& options) {
+Graph trace_once(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names,
+                 const TraceOptions& options) {
   Tracer tracer(names, options.ranges);
   const GradientsKept gradients(names);
   Tensors in;
@@ -122,18 +124,21 @@ int64_t second_size(const SizeRange& range) {
   return range.example > range.min ? range.example - 1 : range.example;
 }
 
-void check_at(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names, const TraceOptions& options,
-              const Graph& symbolic, const SymbolValues& values) {
+void check_at(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names,
+              const TraceOptions& options, const Graph& symbolic, const SymbolValues& values) {
   const Graph concrete = trace_once(fn, with_sizes(inputs, values), names, options);
   const auto difference = first_difference(at_sizes(symbolic, values), concrete);
   std::string sizes;
   for (const auto& [name, value] : values) sizes += fmt::format("{}{} = {}", sizes.empty() ? "" : ", ", name, value);
-  CHECK(!difference, "the function does something else at {} than its trace says, so a decision in it depends on a size: {}", sizes, *difference);
+  CHECK(!difference,
+        "the function does something else at {} than its trace says, so a decision in it depends on a size: {}", sizes,
+        *difference);
 }
 
 }  // namespace
 
-Traced trace(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names, const TraceOptions& options) {
+Traced trace(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names,
+             const TraceOptions& options) {
   SymbolValues values;
   std::vector<FixedSize> fixed;
   while (true) {
@@ -142,13 +147,15 @@ Traced trace(const TracedFunction& fn, const std::vector<InputSpec>& inputs, con
     } catch (const UndecidedSize& e) {
       const size_t known = fixed.size();
       for (const std::string& symbol : e.symbols())
-        if (values.try_emplace(symbol, example(symbol, options)).second) fixed.push_back({symbol, values[symbol], e.what()});
+        if (values.try_emplace(symbol, example(symbol, options)).second)
+          fixed.push_back({symbol, values[symbol], e.what()});
       if (fixed.size() == known) throw;
     }
   }
 }
 
-Traced check_trace(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names, const TraceOptions& options) {
+Traced check_trace(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names,
+                   const TraceOptions& options) {
   Traced traced = trace(fn, inputs, names, options);
   SymbolValues fixed, examples;
   for (const FixedSize& f : traced.fixed) fixed[f.symbol] = f.value;

@@ -49,11 +49,13 @@ class Verifier {
       reads_[node.inputs[i]].push_back({const_cast<Node*>(&node), i});
     }
     const Results wanted = infer_results(*node.op, node.inputs, node.attrs, node.path);
-    CHECK(wanted.specs.size() == node.outputs.size() && wanted.visible == node.visible, "[{}] %{} has {} results, its op gives {}",
-          node.op->name, node.result().name, node.outputs.size(), wanted.specs.size());
+    CHECK(wanted.specs.size() == node.outputs.size() && wanted.visible == node.visible,
+          "[{}] %{} has {} results, its op gives {}", node.op->name, node.result().name, node.outputs.size(),
+          wanted.specs.size());
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       const Value& value = node.result(i);
-      CHECK(value.producer == &node && value.index == i && !value.removed, "%{} does not know its producer", value.name);
+      CHECK(value.producer == &node && value.index == i && !value.removed, "%{} does not know its producer",
+            value.name);
       CHECK(same_spec(value.spec, wanted.specs[i]), "[{}] %{} is {}, its op gives {}", node.op->name, value.name,
             to_string(value.spec), to_string(wanted.specs[i]));
       introduce(value);

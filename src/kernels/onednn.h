@@ -9,8 +9,8 @@
 #include <dnnl.hpp>
 
 #include "base/array.h"
-#include "ingot/fixed_vector.h"
 #include "base/parallel.h"
+#include "ingot/fixed_vector.h"
 
 /// oneDNN 2.6.3 as the kernels use it. For the .cpp files of this folder alone: nothing here shows in another header.
 namespace ingot::kernels::onednn {

@@ -75,7 +75,9 @@ TEST_F(EngineVerbs, BuildAgainFromATimingCacheChoosesTheSame) {
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) {
     EXPECT_EQ(a[i].at("tactic"), b[i].at("tactic"));
-    if (!b[i].at("seconds").empty()) EXPECT_TRUE(b[i].at("from_cache").get<bool>()) << b[i];
+    if (!b[i].at("seconds").empty()) {
+      EXPECT_TRUE(b[i].at("from_cache").get<bool>()) << b[i];
+    }
   }
 }
 

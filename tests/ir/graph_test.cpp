@@ -21,7 +21,8 @@ TEST(Graph, AddNodeInfersAndConnects) {
   Graph graph;
   Value& x = graph.add_input("x", kImage);
   Value& w = graph.add_constant(ones({8, 3, 3, 3}), "w");
-  const Node& conv = graph.add_node({.op = kConv2d, .inputs = {&x, &w}, .attrs = Conv2dAttrs{.padding = Pads(1)}, .path = "stem"});
+  const Node& conv =
+      graph.add_node({.op = kConv2d, .inputs = {&x, &w}, .attrs = Conv2dAttrs{.padding = Pads(1)}, .path = "stem"});
   EXPECT_EQ(conv.result().spec.shape, (Shape{2, 8, 4, 4}));
   EXPECT_EQ(conv.result().producer, &conv);
   ASSERT_EQ(x.users.size(), 1u);
@@ -40,7 +41,8 @@ TEST(Graph, WrongOperandsAreRefusedWithOpAndPath) {
   EXPECT_THAT(text, testing::StartsWith("[conv2d] stem.conv: weight"));
   EXPECT_EQ(graph.node_count(), 0u);
   EXPECT_TRUE(x.users.empty());
-  EXPECT_THAT(error_of([&] { graph.add_node({.op = kRelu, .inputs = {&x}, .attrs = Conv2dAttrs{}}); }), HasSubstr("another op's"));
+  EXPECT_THAT(error_of([&] { graph.add_node({.op = kRelu, .inputs = {&x}, .attrs = Conv2dAttrs{}}); }),
+              HasSubstr("another op's"));
 }
 
 TEST(Graph, InsertsBeforeAndReplacesUses) {
@@ -206,8 +208,11 @@ TEST(Graph, DifferencesAreFound) {
   renamed.rename(*renamed.find_value("y"), "hidden");
   EXPECT_EQ(graph, renamed);
   EXPECT_EQ(hash_of(graph), hash_of(renamed));
-  for (const auto& [from, to] : {std::pair{"alpha=0.1", "alpha=0.2"}, {"return %z", "return %y"}, {"return %z", "return %z as q"},
-                                 {"leaky_relu(%y) {alpha=0.1}", "relu(%y)"}, {"[2, 5]\n      return", "[2, 5]  # act\n      return"}}) {
+  for (const auto& [from, to] : {std::pair{"alpha=0.1", "alpha=0.2"},
+                                 {"return %z", "return %y"},
+                                 {"return %z", "return %z as q"},
+                                 {"leaky_relu(%y) {alpha=0.1}", "relu(%y)"},
+                                 {"[2, 5]\n      return", "[2, 5]  # act\n      return"}}) {
     const Graph other = changed(from, to);
     EXPECT_TRUE(first_difference(graph, other)) << to;
     EXPECT_NE(hash_of(graph), hash_of(other)) << to;

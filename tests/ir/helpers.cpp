@@ -18,7 +18,8 @@ std::map<std::string, Tensor> random_constants(const std::string& text) {
       shape.push_back(std::stoll(n->str()));
     const DType dtype = *parse_dtype((*it)[2].str());
     const bool positive = name.find("var") != std::string::npos;
-    Tensor made = uniform(shape, positive ? 0.5 : -1, positive ? 2 : 1, RandomKey{++seed}, dtype == DType::f64 ? dtype : DType::f32);
+    Tensor made = uniform(shape, positive ? 0.5 : -1, positive ? 2 : 1, RandomKey{++seed},
+                          dtype == DType::f64 ? dtype : DType::f32);
     if ((*it)[4].matched) {
       Tensor other = empty(shape, made.dtype(), Layout::row_major);
       copy_into(other, made);
@@ -52,7 +53,9 @@ std::string in_f64(std::string text) {
   return text;
 }
 
-std::string normal_text(const std::string& text, const Graph& like) { return to_string(parse_graph(text, like.named_constants())); }
+std::string normal_text(const std::string& text, const Graph& like) {
+  return to_string(parse_graph(text, like.named_constants()));
+}
 
 void expect_near(const Tensors& a, const Tensors& b, double tolerance) {
   ASSERT_EQ(a.size(), b.size());
@@ -63,7 +66,8 @@ void expect_near(const Tensors& a, const Tensors& b, double tolerance) {
     double largest = 1;
     for (const double v : y) largest = std::max(largest, std::fabs(v));
     for (size_t i = 0; i < x.size(); ++i)
-      ASSERT_TRUE(std::fabs(x[i] - y[i]) <= tolerance * largest) << "result " << t << ", element " << i << ": " << x[i] << " and " << y[i];
+      ASSERT_TRUE(std::fabs(x[i] - y[i]) <= tolerance * largest)
+          << "result " << t << ", element " << i << ": " << x[i] << " and " << y[i];
   }
 }
 

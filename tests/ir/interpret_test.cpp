@@ -68,9 +68,7 @@ TEST(Interpret, KeepsSavedValuesThatAreRead) {
 
 TEST(Interpret, RefusesInputsThatDoNotFit) {
   const Graph graph = graph_of(kNet);
-  const auto error = [&](const Tensors& in) {
-    return error_of([&] { interpret(graph, in); });
-  };
+  const auto error = [&](const Tensors& in) { return error_of([&] { interpret(graph, in); }); };
   EXPECT_THAT(error({}), HasSubstr("the graph has 1 inputs, 0 are given"));
   EXPECT_THAT(error({ones({2, 5})}), HasSubstr("input 'x' is [2, 5], the graph wants [n, 4]"));
   EXPECT_THAT(error({ones({8})}), HasSubstr("the graph wants [n, 4]"));
@@ -88,7 +86,8 @@ TEST(Interpret, BindsExpressionsOfSizes) {
   EXPECT_EQ(bind_sizes(graph, std::vector<Shape>{{7, 3}}).at("n"), 3);
   EXPECT_THAT(error_of([&] { bind_sizes(graph, std::vector<Shape>{{8, 3}}); }), HasSubstr("input 'x' is [8, 3]"));
   const Graph open = graph_of("size n = 2 in 1..8\ngraph(%x: f32[2*n]) {\n return %x\n}");
-  EXPECT_THAT(error_of([&] { bind_sizes(open, std::vector<Shape>{{4}}); }), testing::AnyOf(HasSubstr("no input's shape"), HasSubstr("the graph wants")));
+  EXPECT_THAT(error_of([&] { bind_sizes(open, std::vector<Shape>{{4}}); }),
+              testing::AnyOf(HasSubstr("no input's shape"), HasSubstr("the graph wants")));
 }
 
 TEST(Interpret, ErrorsNameTheNodesPath) {

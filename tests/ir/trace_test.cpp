@@ -22,7 +22,8 @@ TEST(Trace, WritesDownWhatTheFunctionDoes) {
     return {linear(flatten(x, 1), fc) * 0.5};
   };
   const Traced traced = trace(net, {{"image", DType::f32, {Dim::symbol("n", 2), 3, 8, 8}, {}}},
-                              {{"conv1.weight", w}, {"conv1.bias", b}, {"fc.weight", fc}}, {.ranges = {{"n", {2, 1, 64}}}, .output_names = {"logits"}});
+                              {{"conv1.weight", w}, {"conv1.bias", b}, {"fc.weight", fc}},
+                              {.ranges = {{"n", {2, 1, 64}}}, .output_names = {"logits"}});
   EXPECT_TRUE(traced.fixed.empty());
   verify(traced.graph);
   EXPECT_EQ(to_string(traced.graph), normal_text(R"(
@@ -38,7 +39,8 @@ TEST(Trace, WritesDownWhatTheFunctionDoes) {
       %linear = linear(%reshape, @fc.weight): f32[n, 5]
       %mul = mul(%linear, f32(0.5)): f32[n, 5]
       return %mul as logits
-    })", traced.graph));
+    })",
+                                                 traced.graph));
   const Tensor x = random({3, 3, 8, 8}, 4);
   expect_near(interpret(traced.graph, {x}), net({x}), 0);
   EXPECT_EQ(traced.graph.find_constant("fc.weight")->constant.impl()->storage, fc.impl()->storage);
@@ -46,7 +48,8 @@ TEST(Trace, WritesDownWhatTheFunctionDoes) {
 
 TEST(Trace, UnnamedTensorsBecomeConstants) {
   const Tensor offset = random({3}, 1);
-  const auto traced = trace([&](const Tensors& in) { return Tensors{in[0] + offset, in[0] * offset}; }, {{"x", DType::f32, {2, 3}, {}}});
+  const auto traced = trace([&](const Tensors& in) { return Tensors{in[0] + offset, in[0] * offset}; },
+                            {{"x", DType::f32, {2, 3}, {}}});
   EXPECT_EQ(traced.graph.named_constants().size(), 1u);
   EXPECT_TRUE(traced.graph.find_constant("const"));
 }
@@ -94,17 +97,21 @@ TEST(Trace, ReadingDataOrASymbolicSizeIsRefused) {
   const auto error = [&](const TracedFunction& fn) {
     return error_of([&] { trace(fn, {{"x", DType::f32, {n, 3}, {}}}); });
   };
-  EXPECT_THAT(error([](const Tensors& in) { return in[0].to_vector<float>().empty() ? in : Tensors{}; }), HasSubstr("while tracing"));
-  EXPECT_THAT(error([](const Tensors& in) { return in[0].size(0).value() > 1 ? in : Tensors{}; }), HasSubstr("the size n is symbolic"));
+  EXPECT_THAT(error([](const Tensors& in) { return in[0].to_vector<float>().empty() ? in : Tensors{}; }),
+              HasSubstr("while tracing"));
+  EXPECT_THAT(error([](const Tensors& in) { return in[0].size(0).value() > 1 ? in : Tensors{}; }),
+              HasSubstr("the size n is symbolic"));
   EXPECT_THAT(error([](const Tensors&) { return Tensors{}; }), HasSubstr("returns nothing"));
-  EXPECT_THAT(error([](const Tensors&) { return Tensors{Tensor()}; }), HasSubstr("result 0 of the traced function is undefined"));
+  EXPECT_THAT(error([](const Tensors&) { return Tensors{Tensor()}; }),
+              HasSubstr("result 0 of the traced function is undefined"));
 }
 
 TEST(Trace, ATensorOfAnotherTraceIsRefused) {
   Tensor kept;
   const std::vector<InputSpec> spec{{"x", DType::f32, {2, 3}, {}}};
   trace([&](const Tensors& in) { return Tensors{kept = relu(in[0])}; }, spec);
-  EXPECT_THAT(error_of([&] { trace([&](const Tensors& in) { return Tensors{in[0] + kept}; }, spec); }), HasSubstr("outside this trace"));
+  EXPECT_THAT(error_of([&] { trace([&](const Tensors& in) { return Tensors{in[0] + kept}; }, spec); }),
+              HasSubstr("outside this trace"));
 }
 
 TEST(Trace, CheckingFindsADecisionThatDependsOnASize) {
@@ -134,7 +141,9 @@ TEST(Trace, ATrainingStepTracesWithItsBackward) {
     out.push_back(loss);
     return out;
   };
-  const auto traced = check_trace(step, {{"x", DType::f32, {Dim::symbol("n", 2), 2, 6, 6}, {}}, {"t", DType::f32, {Dim::symbol("n", 2), 3}, {}}}, names);
+  const auto traced = check_trace(
+      step, {{"x", DType::f32, {Dim::symbol("n", 2), 2, 6, 6}, {}}, {"t", DType::f32, {Dim::symbol("n", 2), 3}, {}}},
+      names);
   verify(traced.graph);
   expect_near(interpret(traced.graph, {images, target}), step({images, target}), 1e-5);
   const Graph again = parse_graph(to_string(traced.graph), traced.graph.named_constants());

@@ -105,7 +105,7 @@ TEST_F(TrainConfigTest, WrongTypesAndRangesAreErrors) {
               HasSubstr("data.batch_size is 0, it must be at least 1"));
   EXPECT_THAT(refusal(toy("dropout: 0.25", "dropout: 1.5")), HasSubstr("model.dropout is 1.5, it must be from 0 to 1"));
   EXPECT_THAT(refusal(toy("p: 0.5", "p: -1")), HasSubstr("it must be from 0 to 1"));
-  EXPECT_THAT(refusal(toy("lr: 0.05\n", "")), HasSubstr("optimizer (SGD) has no 'lr'"));
+  EXPECT_THAT(refusal(toy("  lr: 0.05\n", "")), HasSubstr("optimizer (SGD) has no 'lr'"));
   EXPECT_THAT(refusal(toy() + "seed: -1\n"), HasSubstr("seed is -1"));
 }
 

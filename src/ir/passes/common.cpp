@@ -9,7 +9,8 @@
 namespace ingot {
 
 bool is_only_read_by(const Graph& graph, const Value& value, const Node& reader, size_t operand) {
-  return value.users.size() == 1 && value.users[0] == Use{const_cast<Node*>(&reader), operand} && !graph.is_output(value);
+  return value.users.size() == 1 && value.users[0] == Use{const_cast<Node*>(&reader), operand} &&
+         !graph.is_output(value);
 }
 
 bool saved_are_read(const Node& node) {

@@ -19,7 +19,8 @@ bool keeps_order(const Node& node) {
 bool pads_nothing(const Node& node) {
   const auto zero = [](int64_t n) { return n == 0; };
   const auto& pads = node.as<PadAttrs>();
-  return std::all_of(pads.before.begin(), pads.before.end(), zero) && std::all_of(pads.after.begin(), pads.after.end(), zero);
+  return std::all_of(pads.before.begin(), pads.before.end(), zero) &&
+         std::all_of(pads.after.begin(), pads.after.end(), zero);
 }
 
 /// The operand that the node hands on unchanged, or none. That its shape, dtype and layout stay is checked apart.
@@ -31,14 +32,16 @@ Value* passed_on(const Node& node) {
   if (node.is("permute")) return keeps_order(node) ? a : nullptr;
   if (node.is("pad")) return pads_nothing(node) ? a : nullptr;
   if (node.is("dropout")) return node.as<DropoutAttrs>().p == 0 ? a : nullptr;
-  if (node.is("clamp")) return node.as<ClampAttrs>().low == -INFINITY && node.as<ClampAttrs>().high == INFINITY ? a : nullptr;
+  if (node.is("clamp"))
+    return node.as<ClampAttrs>().low == -INFINITY && node.as<ClampAttrs>().high == INFINITY ? a : nullptr;
   if (node.is("mul")) return is_neutral(b, 1) ? a : is_neutral(a, 1) ? b : nullptr;
   if (node.is("add")) return is_neutral(b, 0) ? a : is_neutral(a, 0) ? b : nullptr;
   if (node.is("div") || node.is("pow")) return is_neutral(b, 1) ? a : nullptr;
   if (node.is("sub")) return is_neutral(b, 0) ? a : nullptr;
   if (node.is("concat") && node.inputs.size() == 1) return a;
   // f(f(x)) = f(x)
-  if ((node.is("relu") || node.is("abs") || node.is("floor")) && a->producer != nullptr && a->producer->op == node.op) return a;
+  if ((node.is("relu") || node.is("abs") || node.is("floor")) && a->producer != nullptr && a->producer->op == node.op)
+    return a;
   return nullptr;
 }
 

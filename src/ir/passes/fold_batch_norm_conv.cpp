@@ -28,11 +28,14 @@ Match<Found> match(const Graph& graph, const Node& bn) {
   const Value& y = bn.result();
   if (y.users.empty() || y.users[0].operand != 0) return "its result is not the input of a convolution or linear layer";
   Node* reader = y.users[0].node;
-  if (!reader->is("conv2d") && !reader->is("linear")) return "its result is not the input of a convolution or linear layer";
+  if (!reader->is("conv2d") && !reader->is("linear"))
+    return "its result is not the input of a convolution or linear layer";
   if (graph.is_output(y)) return "its result is an output of the graph";
   if (!is_only_read_by(graph, y, *reader, 0)) return "its result has other readers";
-  if (reader->is("linear") && y.spec.shape.size() != 2) return "batch norm's channels are dimension 1, the linear layer's features the last";
-  if (!reader->input(1)->is_constant() || !is_constant_or_absent(reader->input(2))) return "the weight or bias is not constant";
+  if (reader->is("linear") && y.spec.shape.size() != 2)
+    return "batch norm's channels are dimension 1, the linear layer's features the last";
+  if (!reader->input(1)->is_constant() || !is_constant_or_absent(reader->input(2)))
+    return "the weight or bias is not constant";
   const auto affine = affine_of(bn);
   if (!affine) return affine.reason();
   const bool padded = reader->is("conv2d") && !(reader->as<Conv2dAttrs>().padding == Pads(0));
@@ -68,7 +71,8 @@ void fold(Graph& graph, Node& bn, const Found& found) {
   const int64_t groups = reader.is("conv2d") ? reader.as<Conv2dAttrs>().groups : 1;
   const std::string& name = reader.input(1)->name;
 
-  Value& w = add_derived_constant(graph, cast(real * per_weight(found.affine.scale, weight, groups), weight.dtype()), name);
+  Value& w =
+      add_derived_constant(graph, cast(real * per_weight(found.affine.scale, weight, groups), weight.dtype()), name);
   Value* b = reader.input(2);
   if (found.shifts && !all_zero(found.affine.shift)) {
     std::vector<int64_t> all_but_outputs;
@@ -78,7 +82,8 @@ void fold(Graph& graph, Node& bn, const Found& found) {
     b = &add_derived_constant(graph, cast(sum_of_shifts, weight.dtype()), bias.defined() ? b->name : name + ".bias");
   }
   Value& x = found.shifts ? *bn.inputs[0] : shifted_input(graph, bn, found.affine);
-  Node& fresh = graph.add_node({.op = *reader.op, .inputs = {&x, &w, b}, .attrs = reader.attrs, .path = reader.path, .before = &reader});
+  Node& fresh = graph.add_node(
+      {.op = *reader.op, .inputs = {&x, &w, b}, .attrs = reader.attrs, .path = reader.path, .before = &reader});
   replace(graph, reader, fresh.result());
   graph.remove(bn);
 }
@@ -101,7 +106,8 @@ bool fold_batch_norm_conv(Graph& graph, Report& report) {
       report.refused("fold_batch_norm_conv", *bn, found.reason());
       continue;
     }
-    report.applied("fold_batch_norm_conv", *bn, found->shifts ? "scale and shift" : "the scale; the shift stays before the padding");
+    report.applied("fold_batch_norm_conv", *bn,
+                   found->shifts ? "scale and shift" : "the scale; the shift stays before the padding");
     fold(graph, *bn, *found);
     changed = true;
   }

@@ -25,7 +25,8 @@ bool is_symbolic(const Attrs& attrs) {
 
 bool is_candidate(const Node& node) {
   return std::all_of(node.inputs.begin(), node.inputs.end(), is_constant_or_absent) && !is_symbolic(node.attrs) &&
-         std::all_of(node.outputs.begin(), node.outputs.end(), [](const Value* v) { return is_concrete(v->spec.shape); });
+         std::all_of(node.outputs.begin(), node.outputs.end(),
+                     [](const Value* v) { return is_concrete(v->spec.shape); });
 }
 
 template <class T>
@@ -76,7 +77,8 @@ bool fold_constants(Graph& graph, Report& report) {
     }
     for (size_t i = 0; i < results->size(); ++i) {
       const Tensor& data = (*results)[i];
-      Value& constant = data.rank() == 0 ? graph.add_constant(data) : add_derived_constant(graph, data, node.result(i).name);
+      Value& constant =
+          data.rank() == 0 ? graph.add_constant(data) : add_derived_constant(graph, data, node.result(i).name);
       graph.replace_all_uses(node.result(i), constant);
     }
     report.applied("fold_constants", node);

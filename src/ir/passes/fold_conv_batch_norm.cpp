@@ -13,13 +13,15 @@ struct Found {
 
 Match<Found> match(const Graph& graph, const Node& bn) {
   Node* producer = bn.inputs[0]->producer;
-  if (producer == nullptr || !(producer->is("conv2d") || producer->is("linear"))) return "its input is not made by a convolution or linear layer";
+  if (producer == nullptr || !(producer->is("conv2d") || producer->is("linear")))
+    return "its input is not made by a convolution or linear layer";
   if (bn.is("batch_norm_train")) return "it uses the batch's statistics (training mode)";
   if (producer->is("linear") && producer->result().spec.shape.size() != 2)
     return "batch norm's channels are dimension 1, the linear layer's features the last";
   if (graph.is_output(producer->result())) return "the result before batch norm is an output of the graph";
   if (!is_only_read_by(graph, producer->result(), bn, 0)) return "the result before batch norm has other readers";
-  if (!producer->input(1)->is_constant() || !is_constant_or_absent(producer->input(2))) return "the weight or bias is not constant";
+  if (!producer->input(1)->is_constant() || !is_constant_or_absent(producer->input(2)))
+    return "the weight or bias is not constant";
   const auto affine = affine_of(bn);
   if (!affine) return affine.reason();
   return Found{producer, *affine};
@@ -38,8 +40,13 @@ void fold(Graph& graph, Node& bn, const Found& found) {
 
   const std::string& name = producer.input(1)->name;
   Value& w = add_derived_constant(graph, new_weight, name);
-  Value& b = add_derived_constant(graph, cast(new_bias, weight.dtype()), bias.defined() ? producer.input(2)->name : name + ".bias");
-  Node& fresh = graph.add_node({.op = *producer.op, .inputs = {producer.inputs[0], &w, &b}, .attrs = producer.attrs, .path = producer.path, .before = &bn});
+  Value& b = add_derived_constant(graph, cast(new_bias, weight.dtype()),
+                                  bias.defined() ? producer.input(2)->name : name + ".bias");
+  Node& fresh = graph.add_node({.op = *producer.op,
+                                .inputs = {producer.inputs[0], &w, &b},
+                                .attrs = producer.attrs,
+                                .path = producer.path,
+                                .before = &bn});
   replace(graph, bn, fresh.result());
   graph.remove(*found.producer);
 }

@@ -8,7 +8,9 @@ namespace {
 
 Pads pads_of(const PadAttrs& pad) { return {pad.before[2], pad.before[3], pad.after[2], pad.after[3]}; }
 
-Pads sum_of(const Pads& a, const Pads& b) { return {a.top + b.top, a.left + b.left, a.bottom + b.bottom, a.right + b.right}; }
+Pads sum_of(const Pads& a, const Pads& b) {
+  return {a.top + b.top, a.left + b.left, a.bottom + b.bottom, a.right + b.right};
+}
 
 Match<Attrs> match(const Graph& graph, const Node& pad) {
   const auto& attrs = pad.as<PadAttrs>();
@@ -56,7 +58,8 @@ bool fold_pad(Graph& graph, Report& report) {
     report.applied("fold_pad", *pad, "into %" + reader.result().name);
     std::vector<Value*> inputs = reader.inputs;
     inputs[0] = pad->inputs[0];
-    Node& fresh = graph.add_node({.op = *reader.op, .inputs = inputs, .attrs = *attrs, .path = reader.path, .before = &reader});
+    Node& fresh =
+        graph.add_node({.op = *reader.op, .inputs = inputs, .attrs = *attrs, .path = reader.path, .before = &reader});
     replace(graph, reader, fresh.result());
     graph.remove(*pad);
     changed = true;

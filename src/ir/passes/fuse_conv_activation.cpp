@@ -23,7 +23,8 @@ bool is_activated(const Node& node) {
 
 Match<Node*> match(const Graph& graph, const Node& activation) {
   const Value& x = *activation.inputs[0];
-  if (x.producer == nullptr || !(is_conv(*x.producer) || is_linear(*x.producer))) return "its input is not made by a convolution or linear layer";
+  if (x.producer == nullptr || !(is_conv(*x.producer) || is_linear(*x.producer)))
+    return "its input is not made by a convolution or linear layer";
   if (graph.is_output(x)) return "the result before the activation is an output of the graph";
   if (!is_only_read_by(graph, x, activation, 0)) return "the result before the activation has other readers";
   if (is_activated(*x.producer)) return "the layer has an activation already";
@@ -33,7 +34,10 @@ Match<Node*> match(const Graph& graph, const Node& activation) {
 Node& add_fused(Graph& graph, const Node& layer, Node& activation) {
   const Activation kind = activation_of(activation);
   const double alpha = activation.attrs ? activation.as<AlphaAttrs>().alpha : 0;
-  NewNode fused{.op = is_conv(layer) ? kConv2dFused : kLinearFused, .inputs = layer.inputs, .path = layer.path, .before = &activation};
+  NewNode fused{.op = is_conv(layer) ? kConv2dFused : kLinearFused,
+                .inputs = layer.inputs,
+                .path = layer.path,
+                .before = &activation};
   if (is_linear(layer)) {
     fused.attrs = LinearFusedAttrs{kind, alpha};
     return graph.add_node(fused);

@@ -18,14 +18,17 @@ bool is_activated_conv(const Value& value) {
 /// Whether the convolution can take the other operand as its residual.
 Match<Node*> match_operand(const Graph& graph, const Node& add, size_t operand) {
   const Value &y = *add.inputs[operand], &other = *add.inputs[1 - operand];
-  if (!is_conv(y)) return is_activated_conv(y) ? "the activation comes before the addition" : "no operand is made by a convolution";
+  if (!is_conv(y))
+    return is_activated_conv(y) ? "the activation comes before the addition" : "no operand is made by a convolution";
   if (&y == &other) return "both operands are the same value";
   if (graph.is_output(y)) return "the convolution's result is an output of the graph";
   if (!is_only_read_by(graph, y, add, operand)) return "the convolution's result has other readers";
-  if (!(y.spec.shape == other.spec.shape)) return fmt::format("the operands are {} and {}", to_string(y.spec.shape), to_string(other.spec.shape));
+  if (!(y.spec.shape == other.spec.shape))
+    return fmt::format("the operands are {} and {}", to_string(y.spec.shape), to_string(other.spec.shape));
   Node* conv = y.producer;
   if (conv->is("conv2d_fused") && conv->input(3) != nullptr) return "the convolution has a residual already";
-  if (conv->is("conv2d_fused") && conv->as<ConvFusedAttrs>().activation != Activation::none) return "the activation comes before the addition";
+  if (conv->is("conv2d_fused") && conv->as<ConvFusedAttrs>().activation != Activation::none)
+    return "the activation comes before the addition";
   return conv;
 }
 

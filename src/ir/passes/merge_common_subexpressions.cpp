@@ -11,7 +11,9 @@ namespace {
 std::string key_of(const Node& node) {
   std::string key = fmt::format("{} {}", node.op->name, to_string(node.attrs));
   for (const Value* value : node.inputs)
-    key += value == nullptr ? " _" : value->is_literal() ? " " + literal_text(value->constant) : fmt::format(" {}", value->id);
+    key += value == nullptr      ? " _"
+           : value->is_literal() ? " " + literal_text(value->constant)
+                                 : fmt::format(" {}", value->id);
   return key;
 }
 

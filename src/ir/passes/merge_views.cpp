@@ -9,7 +9,8 @@ Attrs merged(const Node& first, const Node& second) {
   if (first.is("reshape") && second.is("reshape")) return second.attrs;
   if (!first.is("permute") || !second.is("permute")) return {};
   PermuteAttrs both;
-  for (const int64_t d : second.as<PermuteAttrs>().dims) both.dims.push_back(first.as<PermuteAttrs>().dims[static_cast<size_t>(d)]);
+  for (const int64_t d : second.as<PermuteAttrs>().dims)
+    both.dims.push_back(first.as<PermuteAttrs>().dims[static_cast<size_t>(d)]);
   return both;
 }
 
@@ -26,7 +27,8 @@ bool merge_views(Graph& graph, Report& report) {
     if (first == nullptr) continue;
     const Attrs attrs = merged(*first, node);
     if (!attrs) continue;
-    Node& fresh = graph.add_node({.op = *node.op, .inputs = {first->inputs[0]}, .attrs = attrs, .path = node.path, .before = &node});
+    Node& fresh = graph.add_node(
+        {.op = *node.op, .inputs = {first->inputs[0]}, .attrs = attrs, .path = node.path, .before = &node});
     if (!same_spec(fresh.result().spec, node.result().spec)) {
       report.refused("merge_views", node, "the layouts differ");
       graph.remove(fresh);

@@ -18,7 +18,8 @@ Match<Node*> match(const Graph& graph, const Node& flatten) {
   if (graph.is_output(flatten.result())) return "its result is an output of the graph";
   if (flatten.result().users.size() != 1) return "its result has other readers";
   const auto [reader, operand] = flatten.result().users[0];
-  if (!(reader->is("linear") || reader->is("linear_fused")) || operand != 0) return "its result is not the input of a linear layer";
+  if (!(reader->is("linear") || reader->is("linear_fused")) || operand != 0)
+    return "its result is not the input of a linear layer";
   if (!reader->input(1)->is_constant()) return "the weight is not constant";
   return reader;
 }
@@ -34,9 +35,12 @@ Tensor with_channels_last(const Tensor& weight, const Shape& planes) {
 
 void rewrite(Graph& graph, Node& flatten, Node& linear) {
   Value& x = *flatten.inputs[0];
-  Value& weight = add_derived_constant(graph, with_channels_last(linear.input(1)->constant, x.spec.shape), linear.input(1)->name);
-  const Node& last = graph.add_node({.op = kPermute, .inputs = {&x}, .attrs = PermuteAttrs{{0, 2, 3, 1}}, .path = flatten.path, .before = &linear});
-  const Node& flat = graph.add_node({.op = kReshape, .inputs = {&last.result()}, .attrs = flatten.attrs, .path = flatten.path, .before = &linear});
+  Value& weight =
+      add_derived_constant(graph, with_channels_last(linear.input(1)->constant, x.spec.shape), linear.input(1)->name);
+  const Node& last = graph.add_node(
+      {.op = kPermute, .inputs = {&x}, .attrs = PermuteAttrs{{0, 2, 3, 1}}, .path = flatten.path, .before = &linear});
+  const Node& flat = graph.add_node(
+      {.op = kReshape, .inputs = {&last.result()}, .attrs = flatten.attrs, .path = flatten.path, .before = &linear});
   graph.set_input(linear, 0, &flat.result());
   graph.set_input(linear, 1, &weight);
   graph.remove(flatten);
@@ -44,8 +48,8 @@ void rewrite(Graph& graph, Node& flatten, Node& linear) {
 
 }  // namespace
 
-/// Flattens channels-last planes in the order in which they lie in memory, which costs nothing, and permutes the columns
-/// of the linear layer that reads them (VGG, AlexNet).
+/// Flattens channels-last planes in the order in which they lie in memory, which costs nothing, and permutes the
+/// columns of the linear layer that reads them (VGG, AlexNet).
 ///
 /// Before:  %f = reshape(%x) {[n, c*h*w]}      After:  %p = permute(%x) {[0, 2, 3, 1]}      a view
 ///          %y = linear(%f, %w, %b)                    %f = reshape(%p) {[n, h*w*c]}        a view

@@ -10,13 +10,13 @@ constexpr Pass kInferencePasses[] = {
     {"fold_constants", fold_constants},
     {"recognise_activations", recognise_activations},  // as exporters write them: x * sigmoid(x)
     {"merge_views", merge_views},
-    {"drop_identities", drop_identities},              // dropout, x*1, reshape to the same shape; after views are merged
+    {"drop_identities", drop_identities},  // dropout, x*1, reshape to the same shape; after views are merged
     {"merge_common_subexpressions", merge_common_subexpressions},
     {"fold_pad", fold_pad},
     {"fold_conv_batch_norm", fold_conv_batch_norm},
-    {"fold_batch_norm_conv", fold_batch_norm_conv},    // after: it only sees what the former left
+    {"fold_batch_norm_conv", fold_batch_norm_conv},  // after: it only sees what the former left
     {"fuse_conv_add", fuse_conv_add},
-    {"fuse_conv_activation", fuse_conv_activation},    // after add: conv, add, relu is one kernel
+    {"fuse_conv_activation", fuse_conv_activation},  // after add: conv, add, relu is one kernel
     {"permute_flatten", permute_flatten},
     {"remove_dead_nodes", remove_dead_nodes},
 };
@@ -34,7 +34,8 @@ std::vector<std::string> pass_names() {
 Report optimize(Graph& graph, const PassOptions& options) {
   const auto names = pass_names();
   for (const std::string& name : options.disabled)
-    CHECK(std::find(names.begin(), names.end(), name) != names.end(), "there is no pass '{}'{}", name, did_you_mean(name, names));
+    CHECK(std::find(names.begin(), names.end(), name) != names.end(), "there is no pass '{}'{}", name,
+          did_you_mean(name, names));
 #ifdef NDEBUG
   const bool verifies = options.verify_each;
 #else

@@ -42,7 +42,8 @@ const Value* divided(const Node& node, double divisor) {
 const Value* gelu_factor(const Value* value) {
   const Value* sum = beside(made_by(value, "add"), 1);
   const Node* erf = made_by(sum, "erf");
-  return erf != nullptr && erf->inputs[0]->producer != nullptr ? divided(*erf->inputs[0]->producer, std::numbers::sqrt2) : nullptr;
+  return erf != nullptr && erf->inputs[0]->producer != nullptr ? divided(*erf->inputs[0]->producer, std::numbers::sqrt2)
+                                                               : nullptr;
 }
 
 /// x of a * b where one is x and the other `factor` of it.
@@ -62,21 +63,28 @@ struct Found {
   const Value* x;
 };
 
-std::optional<Found> found(const OpDef& op, const Value* x) { return x != nullptr ? std::optional(Found{&op, x}) : std::nullopt; }
+std::optional<Found> found(const OpDef& op, const Value* x) {
+  return x != nullptr ? std::optional(Found{&op, x}) : std::nullopt;
+}
 
 std::optional<Found> of_product(const Node& mul) {
-  if (const auto silu = found(kSilu, times_own(mul, [](const Value* v) { return argument(v, "sigmoid"); }))) return silu;
-  if (const auto swish = found(kHardswish, times_own(mul, [](const Value* v) { return argument(v, "hardsigmoid"); }))) return swish;
+  if (const auto silu = found(kSilu, times_own(mul, [](const Value* v) { return argument(v, "sigmoid"); })))
+    return silu;
+  if (const auto swish = found(kHardswish, times_own(mul, [](const Value* v) { return argument(v, "hardsigmoid"); })))
+    return swish;
   // (x * (1 + erf)) * 0.5, x * ((1 + erf) * 0.5), (x * 0.5) * (1 + erf)
-  if (const Node* product = beside(&mul, 0.5) != nullptr ? beside(&mul, 0.5)->producer : nullptr; product != nullptr && product->is("mul"))
+  if (const Node* product = beside(&mul, 0.5) != nullptr ? beside(&mul, 0.5)->producer : nullptr;
+      product != nullptr && product->is("mul"))
     if (const auto gelu = found(kGelu, times_own(*product, gelu_factor))) return gelu;
   if (const auto gelu = found(kGelu, times_own(mul, [](const Value* v) {
-        const Value* factor = beside(made_by(v, "mul"), 0.5);
-        return factor != nullptr ? gelu_factor(factor) : nullptr;
-      })))
+                                const Value* factor = beside(made_by(v, "mul"), 0.5);
+                                return factor != nullptr ? gelu_factor(factor) : nullptr;
+                              })))
     return gelu;
   for (size_t i = 0; i < 2; ++i)
-    if (const Value* x = gelu_factor(mul.inputs[i]); x != nullptr && beside(made_by(mul.inputs[1 - i], "mul"), 0.5) == x) return Found{&kGelu, x};
+    if (const Value* x = gelu_factor(mul.inputs[i]);
+        x != nullptr && beside(made_by(mul.inputs[1 - i], "mul"), 0.5) == x)
+      return Found{&kGelu, x};
   return std::nullopt;
 }
 
@@ -110,7 +118,8 @@ bool recognise_activations(Graph& graph, Report& report) {
     const auto activation = match(node);
     if (!activation || !same_spec(activation->x->spec, node.result().spec)) continue;
     report.applied("recognise_activations", node, std::string(activation->op->name));
-    Node& fresh = graph.add_node({.op = *activation->op, .inputs = {const_cast<Value*>(activation->x)}, .path = node.path, .before = &node});
+    Node& fresh = graph.add_node(
+        {.op = *activation->op, .inputs = {const_cast<Value*>(activation->x)}, .path = node.path, .before = &node});
     replace(graph, node, fresh.result());
     changed = true;
   }
