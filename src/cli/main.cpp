@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <exception>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,18 +29,19 @@ const CLI::App& chosen(const CLI::App& app) {
 }
 
 /// CLI11 only says that a command is missing; the name that was tried helps more.
-void check_verb(const std::string& name) {
+std::optional<std::string> unknown_verb(const std::string& name) {
   std::vector<std::string> names;
   for (const Verb* verb : kVerbs) {
-    if (name == verb->name) return;
+    if (name == verb->name) return std::nullopt;
     names.emplace_back(verb->name);
   }
-  throw Refusal(fmt::format("there is no command '{}'{}", name, did_you_mean(name, names)));
+  return fmt::format("there is no command '{}'{}", name, did_you_mean(name, names));
 }
 
 int run(int argc, char** argv) {
-  if (argc > 1 && argv[1][0] != '-') check_verb(argv[1]);
   CLI::App app("Ingot trains vision networks and compiles them into fused CPU engines.", "ingot");
+  if (argc > 1 && argv[1][0] != '-')
+    if (const auto text = unknown_verb(argv[1])) return refuse(text->c_str(), app);
   app.require_subcommand(1);
   app.set_version_flag("--version", "ingot " INGOT_VERSION);
   Work work;

@@ -30,7 +30,7 @@ TEST(Usage, VersionIsPrinted) {
 TEST(Usage, MistakesEndWithTwoAndOneError) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> mistakes{
       {{}, "subcommand"},
-      {{"trian"}, "subcommand"},
+      {{"trian"}, "there is no command 'trian'; did you mean 'train'?"},
       {{"train"}, "config"},
       {{"train", "configs/fashion_mnist.yaml"}, "--out"},
       {{"train", "a.yaml", "--out", "b", "--resum"}, "--resum"},

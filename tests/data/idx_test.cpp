@@ -99,6 +99,7 @@ TEST(Mnist, BadLabelsAndCountsAreRefused) {
               HasSubstr("train-labels-idx1-ubyte: label 10 at index 1 is outside [0, 10)"));
   write({1, 2}, 2);
   EXPECT_THAT(error_of([&] { Mnist{root}; }), HasSubstr("2 labels for 3 images"));
+  write({1, 2, 3}, 3);
   write_file_atomic(root / "train-images-idx3-ubyte", idx_file(8, {3, 2, 2}, std::string(12, 'x')));
   EXPECT_THAT(error_of([&] { Mnist{root}; }), HasSubstr("the images are [3, 1, 2, 2], [n, 1, 28, 28] is expected"));
   EXPECT_THAT(error_of([&] { Mnist(root, false); }), HasSubstr("neither t10k-images-idx3-ubyte.gz nor"));
