@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The slower checks: address and undefined-behaviour sanitizers on what reads files and moves memory, the thread
-# sanitizer on parallel code and the loader.
+# The slower checks: address and undefined-behaviour sanitizers on memory, files and safetensors, the thread
+# sanitizer on parallel code.
 # Usage: check.sh [--tidy [--all]]   adds clang-tidy on the files of the last 50 commits, or on all.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 install_packages scripts/packages.txt
 say "asan and ubsan"
-build asan test_base test_tensor test_io test_data
-ctest --test-dir build/asan --output-on-failure -j 2 -R '^(base|tensor|io|data)$'
+build asan test_base test_tensor test_io
+ctest --test-dir build/asan --output-on-failure -j 2 -R '^(base|tensor|io)$'
 say "tsan"
 build tsan test_base
 ctest --test-dir build/tsan --output-on-failure -R '^base$'
