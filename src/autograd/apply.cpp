@@ -74,6 +74,19 @@ Tensors run(const OpDef& op, std::span<const Tensor> in, const Attrs& attrs) {
   return out;
 }
 
+void check_numbers(const Attrs& attrs) {
+  constexpr int64_t kMost = (int64_t{1} << 31) - 1;
+  const auto check = [](const AttrsType::Field& field, Dim d) {
+    if (d.is_number()) CHECK(d.value() >= -kMost && d.value() <= kMost, "{} is {}", field.name, d.value());
+  };
+  for (const auto& field : attrs.type()->fields) {
+    const AttrValue value = attrs.field(field.name);
+    if (const Dim* one = std::get_if<Dim>(&value)) check(field, *one);
+    if (const auto* several = std::get_if<std::vector<Dim>>(&value))
+      for (const Dim d : *several) check(field, d);
+  }
+}
+
 }  // namespace
 
 bool tracing() { return t_tracing; }
@@ -94,6 +107,24 @@ Spec spec_of(const Tensor& x) {
 }
 
 Tensors no_gradient(const VjpArgs&) { return {}; }
+
+Results infer_checked(const OpDef& op, std::span<const Spec> in, const Attrs& attrs) {
+  const auto& [least, most, optional] = op.operands;
+  const auto count = static_cast<int>(in.size());
+  CHECK(count >= least && count <= most, "{} operands are given, it takes {}", count,
+        least == most ? std::to_string(least) : fmt::format("{} to {}", least, most));
+  for (int i = 0; i < count; ++i)
+    CHECK(in[static_cast<size_t>(i)].defined || (i < 32 && (optional >> i & 1u)), "operand {} is absent", i);
+  CHECK(attrs.type() == op.attrs, "the attributes are another op's");
+  if (attrs) check_numbers(attrs);
+  Results results = op.infer({in, attrs});
+  for (const Spec& spec : results.specs) {
+    for (const Dim d : spec.shape)
+      CHECK(!d.is_number() || d.value() >= 0, "a result has shape {}", to_string(spec.shape));
+    numel(spec.shape);  // refuses what no memory holds
+  }
+  return results;
+}
 
 Tensors apply_all(const OpDef& op, std::span<const Tensor> in, const Attrs& attrs) {
   try {

@@ -99,10 +99,19 @@ struct Keeps {
   bool broadcasts = false;  // input_specs are kept only where a shape differs from the result's
 };
 
+/// How many operands an op takes, and which of them may be absent (a bit each).
+struct Operands {
+  int least = 1, most = 1;
+  uint32_t optional = 0;
+  static constexpr int kAny = 1 << 20;
+};
+
 /// The one definition of an op, for eager execution, gradients, tracing, passes and the engine.
 struct OpDef {
   std::string_view name;
   const AttrsType* attrs = nullptr;
+  Operands operands{};
+  /// Trusts the number of operands and nothing else: attributes and shapes may come from a file.
   Results (*infer)(const InferArgs&) = nullptr;
   /// Views: the result on the input's storage; nullopt where strides forbid it, then eval copies. The call costs no
   /// data movement in eager mode and none in the engine.
@@ -118,6 +127,10 @@ struct OpDef {
   /// Fused ops: the same results by plain ops.
   Tensors (*expand)(const ExpandArgs&) = nullptr;
 };
+
+/// infer for calls that a file describes: also checks the operands' number, that attributes are small enough to reckon
+/// with (below 2^31) and that no result has a negative size.
+Results infer_checked(const OpDef& op, std::span<const Spec> in, const Attrs& attrs);
 
 /// The vjp of comparisons, argmax and the like: their results never require gradients.
 Tensors no_gradient(const VjpArgs&);

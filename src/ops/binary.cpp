@@ -91,26 +91,62 @@ const Keeps kBoth{.inputs = {0, 1}, .broadcasts = true};
 }  // namespace
 
 using kernels::Binary;
-const OpDef kAdd{.name = "add", .infer = infer_broadcast, .eval = eval<Binary::add>, .vjp = vjp_add, .keeps = kShapes};
-const OpDef kSub{.name = "sub", .infer = infer_broadcast, .eval = eval<Binary::sub>, .vjp = vjp_sub, .keeps = kShapes};
-const OpDef kMul{.name = "mul", .infer = infer_broadcast, .eval = eval<Binary::mul>, .vjp = vjp_mul, .keeps = kBoth};
-const OpDef kDiv{.name = "div", .infer = infer_broadcast, .eval = eval<Binary::div>, .vjp = vjp_div, .keeps = kBoth};
+const OpDef kAdd{.name = "add",
+                 .operands = {2, 2},
+                 .infer = infer_broadcast,
+                 .eval = eval<Binary::add>,
+                 .vjp = vjp_add,
+                 .keeps = kShapes};
+const OpDef kSub{.name = "sub",
+                 .operands = {2, 2},
+                 .infer = infer_broadcast,
+                 .eval = eval<Binary::sub>,
+                 .vjp = vjp_sub,
+                 .keeps = kShapes};
+const OpDef kMul{.name = "mul",
+                 .operands = {2, 2},
+                 .infer = infer_broadcast,
+                 .eval = eval<Binary::mul>,
+                 .vjp = vjp_mul,
+                 .keeps = kBoth};
+const OpDef kDiv{.name = "div",
+                 .operands = {2, 2},
+                 .infer = infer_broadcast,
+                 .eval = eval<Binary::div>,
+                 .vjp = vjp_div,
+                 .keeps = kBoth};
 const OpDef kPow{.name = "pow",
+                 .operands = {2, 2},
                  .infer = infer_broadcast,
                  .eval = eval<Binary::pow>,
                  .vjp = vjp_pow,
                  .keeps = {.inputs = {0, 1}, .outputs = {0}, .broadcasts = true}};
-const OpDef kMaximum{
-    .name = "maximum", .infer = infer_broadcast, .eval = eval<Binary::maximum>, .vjp = vjp_maximum, .keeps = kBoth};
-const OpDef kMinimum{
-    .name = "minimum", .infer = infer_broadcast, .eval = eval<Binary::minimum>, .vjp = vjp_minimum, .keeps = kBoth};
-const OpDef kEq{.name = "eq", .infer = infer_comparison, .eval = eval<Binary::eq>, .vjp = no_gradient};
-const OpDef kNe{.name = "ne", .infer = infer_comparison, .eval = eval<Binary::ne>, .vjp = no_gradient};
-const OpDef kLt{.name = "lt", .infer = infer_comparison, .eval = eval<Binary::lt>, .vjp = no_gradient};
-const OpDef kLe{.name = "le", .infer = infer_comparison, .eval = eval<Binary::le>, .vjp = no_gradient};
-const OpDef kGt{.name = "gt", .infer = infer_comparison, .eval = eval<Binary::gt>, .vjp = no_gradient};
-const OpDef kGe{.name = "ge", .infer = infer_comparison, .eval = eval<Binary::ge>, .vjp = no_gradient};
+const OpDef kMaximum{.name = "maximum",
+                     .operands = {2, 2},
+                     .infer = infer_broadcast,
+                     .eval = eval<Binary::maximum>,
+                     .vjp = vjp_maximum,
+                     .keeps = kBoth};
+const OpDef kMinimum{.name = "minimum",
+                     .operands = {2, 2},
+                     .infer = infer_broadcast,
+                     .eval = eval<Binary::minimum>,
+                     .vjp = vjp_minimum,
+                     .keeps = kBoth};
+const OpDef kEq{
+    .name = "eq", .operands = {2, 2}, .infer = infer_comparison, .eval = eval<Binary::eq>, .vjp = no_gradient};
+const OpDef kNe{
+    .name = "ne", .operands = {2, 2}, .infer = infer_comparison, .eval = eval<Binary::ne>, .vjp = no_gradient};
+const OpDef kLt{
+    .name = "lt", .operands = {2, 2}, .infer = infer_comparison, .eval = eval<Binary::lt>, .vjp = no_gradient};
+const OpDef kLe{
+    .name = "le", .operands = {2, 2}, .infer = infer_comparison, .eval = eval<Binary::le>, .vjp = no_gradient};
+const OpDef kGt{
+    .name = "gt", .operands = {2, 2}, .infer = infer_comparison, .eval = eval<Binary::gt>, .vjp = no_gradient};
+const OpDef kGe{
+    .name = "ge", .operands = {2, 2}, .infer = infer_comparison, .eval = eval<Binary::ge>, .vjp = no_gradient};
 const OpDef kWhere{.name = "where",
+                   .operands = {3, 3},
                    .infer = infer_where,
                    .eval = eval_where,
                    .vjp = vjp_where,

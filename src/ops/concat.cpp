@@ -49,6 +49,7 @@ Tensors vjp(const VjpArgs& a) {
 
 const OpDef kConcat{.name = "concat",
                     .attrs = &attrs_of<DimAttrs>,
+                    .operands = {1, Operands::kAny},
                     .infer = infer,
                     .eval = eval,
                     .vjp = vjp,

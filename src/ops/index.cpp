@@ -9,6 +9,13 @@
 namespace ingot {
 namespace {
 
+void check_index_fits(const Shape& index, const Shape& x, size_t dim) {
+  for (size_t d = 0; d < x.size(); ++d)
+    if (d != dim && x[d].is_number() && index[d].is_number())
+      CHECK(index[d].value() <= x[d].value(), "the index {} is larger than the tensor {}", to_string(index),
+            to_string(x));
+}
+
 Results infer_gather(const InferArgs& a) {
   check_dim(a.as<IndexAttrs>().dim, a.in[0].shape.size());
   const auto dim = static_cast<size_t>(a.as<IndexAttrs>().dim);
@@ -16,10 +23,7 @@ Results infer_gather(const InferArgs& a) {
   CHECK(index.dtype == DType::i64, "the index must be i64, it is {}", name_of(index.dtype));
   CHECK(index.shape.size() == x.shape.size(), "the index {} and the tensor {} differ in rank", to_string(index.shape),
         to_string(x.shape));
-  for (size_t d = 0; d < x.shape.size(); ++d)
-    if (d != dim && x.shape[d].is_number() && index.shape[d].is_number())
-      CHECK(index.shape[d].value() <= x.shape[d].value(), "the index {} is larger than the tensor {}",
-            to_string(index.shape), to_string(x.shape));
+  check_index_fits(index.shape, x.shape, dim);
   return Spec{.shape = index.shape, .dtype = x.dtype, .layout = index.layout};
 }
 
@@ -39,6 +43,7 @@ Results infer_scatter(const InferArgs& a) {
   CHECK(a.in[1].dtype == DType::i64 && a.in[0].shape == a.in[1].shape && out.shape.size() == a.in[0].shape.size(),
         "values {}, index {} and result {} do not fit", to_string(a.in[0].shape), to_string(a.in[1].shape),
         to_string(out.shape));
+  check_index_fits(a.in[1].shape, out.shape, static_cast<size_t>(a.as<ScatterAttrs>().dim));
   return out;
 }
 
@@ -53,6 +58,7 @@ Tensors vjp_scatter(const VjpArgs& a) { return {gather(a.grad[0], a.as<ScatterAt
 
 const OpDef kGather{.name = "gather",
                     .attrs = &attrs_of<IndexAttrs>,
+                    .operands = {2, 2},
                     .infer = infer_gather,
                     .eval = eval_gather,
                     .vjp = vjp_gather,
@@ -60,6 +66,7 @@ const OpDef kGather{.name = "gather",
 /// Zeros of `shape` with the input's elements added at the index: the gradient of gather.
 const OpDef kScatterAdd{.name = "scatter_add",
                         .attrs = &attrs_of<ScatterAttrs>,
+                        .operands = {2, 2},
                         .infer = infer_scatter,
                         .eval = eval_scatter,
                         .vjp = vjp_scatter,

@@ -80,12 +80,14 @@ Tensors expand_linear_fused(const ExpandArgs& a) {
 }  // namespace
 
 const OpDef kMatmul{.name = "matmul",
+                    .operands = {2, 2},
                     .infer = infer_matmul,
                     .scratch = scratch_matmul,
                     .eval = eval_matmul,
                     .vjp = vjp_matmul,
                     .keeps = {.inputs = {0, 1}}};
 const OpDef kLinear{.name = "linear",
+                    .operands = {2, 3, 0b100},
                     .infer = infer_linear,
                     .scratch = scratch_linear,
                     .eval = eval_linear,
@@ -93,6 +95,7 @@ const OpDef kLinear{.name = "linear",
                     .keeps = {.inputs = {0, 1}}};
 const OpDef kLinearFused{.name = "linear_fused",
                          .attrs = &attrs_of<LinearFusedAttrs>,
+                         .operands = {2, 3, 0b100},
                          .infer = infer_linear,
                          .scratch = scratch_linear,
                          .eval = eval_linear_fused,

@@ -61,6 +61,10 @@ Results infer_like_shape(const InferArgs& a) {
   out.shape = a.as<ShapeAttrs>().shape;
   check_floating(out);
   check_rank(a.in[0], 4, "the gradient");
+  if (a.has(1))
+    CHECK(a.in[1].dtype == DType::i32 && equal_shapes(a.in[1].shape, a.in[0].shape),
+          "the places must be i32{}, they are {}{}", to_string(a.in[0].shape), name_of(a.in[1].dtype),
+          to_string(a.in[1].shape));
   check_rank(out, 4, "the pooled tensor");
   CHECK(equal_sizes(out.shape[0], a.in[0].shape[0]) && equal_sizes(out.shape[1], a.in[0].shape[1]),
         "the gradient {} and the pooled tensor {} differ in samples or channels", to_string(a.in[0].shape),
@@ -145,6 +149,7 @@ const OpDef kMaxPool2d{.name = "max_pool2d",
                        .keeps = {.saved = {0}, .input_specs = true}};
 const OpDef kMaxPool2dGrad{.name = "max_pool2d_grad",
                            .attrs = &attrs_of<ShapeAttrs>,
+                           .operands = {2, 2},
                            .infer = infer_like_shape,
                            .eval = eval_max_grad,
                            .vjp = vjp_max_grad,

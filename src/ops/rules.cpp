@@ -96,6 +96,7 @@ Array narrowed(const Array& x, int dim, int64_t start, int64_t size, int64_t ste
 const OpDef kSize{
     .name = "size",
     .attrs = &attrs_of<SizeAttrs>,
+    .operands = {0, 0},
     .infer = [](const InferArgs& a) -> Results { return Spec{.shape = {}, .dtype = a.as<SizeAttrs>().dtype}; },
     .eval =
         [](const EvalArgs& a) {

@@ -59,11 +59,13 @@ const OpDef kLogSoftmax{.name = "log_softmax",
                         .keeps = {.outputs = {0}}};
 const OpDef kSoftmaxGrad{.name = "softmax_grad",
                          .attrs = &attrs_of<DimAttrs>,
+                         .operands = {2, 2},
                          .infer = infer,
                          .eval = eval_softmax_grad,
                          .expand = expand_softmax_grad};
 const OpDef kLogSoftmaxGrad{.name = "log_softmax_grad",
                             .attrs = &attrs_of<DimAttrs>,
+                            .operands = {2, 2},
                             .infer = infer,
                             .eval = eval_log_softmax_grad,
                             .expand = expand_log_softmax_grad};
