@@ -157,9 +157,12 @@ void each_pixel(const Array& plane, Slab<From> from, Slab<To> to, int64_t channe
       for (int64_t c = 0; c < channels; ++c) f(from.at(h, w)[c * from.channel], to.at(h, w)[c * to.channel]);
 }
 
-// sums[index] += g over `channels` channels; the order of additions is that of the outputs.
+// sums[index] += g over `channels` channels; the order of additions is that of the outputs. An index outside the plane
+// adds nothing: -1 stands for a window of padding, and a graph from a file may hand in anything.
 template <class T, class A, class Index>
-void scatter(const Array& g, Slab<T> from, Slab<Index> index, Slab<A> sums, int64_t width, int64_t channels) {
+void scatter(const Array& g, Slab<T> from, Slab<Index> index, Slab<A> sums, const Array& dx, int64_t channels) {
+  const int64_t width = dx.shape[3];
+  const auto places = static_cast<uint64_t>(dx.shape[2] * width);
   const bool flat = sums.row == width * sums.column;
   for (int64_t i = 0; i < g.shape[2]; ++i)
     for (int64_t j = 0; j < g.shape[3]; ++j) {
@@ -167,7 +170,7 @@ void scatter(const Array& g, Slab<T> from, Slab<Index> index, Slab<A> sums, int6
       const Index* place = index.at(i, j);
       for (int64_t c = 0; c < channels; ++c) {
         const int64_t at = place[c * index.channel];
-        if (at < 0) continue;
+        if (static_cast<uint64_t>(at) >= places) continue;
         const int64_t offset = flat ? at * sums.column : at / width * sums.row + at % width * sums.column;
         sums.data[offset + c * sums.channel] += A(value[c * from.channel]);
       }
@@ -182,11 +185,11 @@ void scatter_channels(const Array& g, const Array& index, const Array& dx, int64
   if constexpr (std::is_same_v<T, bf16>) {
     std::vector<float> plane(dx.shape[2] * width * channels, 0.0f);
     const Slab<float> sums(plane.data(), channels, width);
-    scatter(g, Slab<T>(g, n, c0), Slab<Index>(index, n, c0), sums, width, channels);
+    scatter(g, Slab<T>(g, n, c0), Slab<Index>(index, n, c0), sums, dx, channels);
     each_pixel(dx, sums, to, channels, [](float sum, T& result) { result = T(sum); });
   } else {
     each_pixel(dx, to, to, channels, [](T, T& result) { result = T(0); });
-    scatter(g, Slab<T>(g, n, c0), Slab<Index>(index, n, c0), to, width, channels);
+    scatter(g, Slab<T>(g, n, c0), Slab<Index>(index, n, c0), to, dx, channels);
   }
 }
 
