@@ -106,6 +106,12 @@ Spec spec_of(const Tensor& x) {
   return {.shape = impl.shape, .dtype = impl.dtype, .layout = impl.layout};
 }
 
+Spec normalised(Spec spec) {
+  const Shape& s = spec.shape;
+  if (s.size() != 4 || s[1] == 1 || (s[2] == 1 && s[3] == 1)) spec.layout = default_layout(s.size());
+  return spec;
+}
+
 Tensors no_gradient(const VjpArgs&) { return {}; }
 
 Results infer_checked(const OpDef& op, std::span<const Spec> in, const Attrs& attrs) {

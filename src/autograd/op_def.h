@@ -21,6 +21,9 @@ struct Spec {
   bool defined = true;
 };
 Spec spec_of(const Tensor& x);
+/// With one channel or 1x1 planes both layouts fit the strides: then, and for other ranks than 4, the layout is the
+/// default, as layout_of decides for tensors. The specs of a graph's values are so.
+Spec normalised(Spec spec);
 
 /// Results of a call: first those that callers see, then values saved for the gradient.
 struct Results {

@@ -195,7 +195,9 @@ Spec at_sizes(const PlanTensor& t, const SymbolValues& sizes) {
   return spec;
 }
 
-bool agrees(const Spec& a, const Spec& b) { return a.shape == b.shape && a.dtype == b.dtype && a.layout == b.layout; }
+bool agrees(const Spec& a, const Spec& b) {
+  return a.shape == b.shape && a.dtype == b.dtype && normalised(a).layout == normalised(b).layout;
+}
 
 void check_shape_rule(const PlanStep& step, const Attrs& attrs, const SizedPlan& sized) {
   std::vector<Spec> operands;
