@@ -80,7 +80,8 @@ class Graph {
   void set_input(Node& node, size_t operand, Value* value);
   void set_output(size_t index, Value& value);
   void rename(Value& value, const std::string& name);
-  /// Every reader of `from`, graph outputs included, reads `to` instead. Throws Error unless shape and dtype agree.
+  /// Every reader of `from`, graph outputs included, reads `to` instead. Throws Error unless shape, dtype and layout
+  /// agree.
   void replace_all_uses(Value& from, Value& to);
   /// Throws Error while a result has readers.
   void remove(Node& node);

@@ -32,7 +32,9 @@ Results infer_results(const OpDef& op, std::span<Value* const> inputs, const Att
   std::vector<Spec> specs;
   for (const Value* v : inputs) specs.push_back(v != nullptr ? v->spec : Spec{.defined = false});
   try {
-    return op.infer({specs, attrs});
+    Results results = infer_checked(op, specs, attrs);
+    for (Spec& spec : results.specs) spec = normalised(spec);
+    return results;
   } catch (const UndecidedSize&) {
     throw;
   } catch (const Error& e) {
@@ -110,7 +112,7 @@ Value& Graph::make_value(const Spec& spec) {
   owned_values_.push_back(std::make_unique<Value>());
   Value& value = *owned_values_.back();
   value.id = static_cast<uint32_t>(owned_values_.size() - 1);
-  value.spec = spec;
+  value.spec = normalised(spec);
   return value;
 }
 
@@ -171,8 +173,6 @@ void Graph::link(Node& node, Node* before) {
 }
 
 Node& Graph::add_node(const NewNode& from) {
-  CHECK(from.attrs.type() == nullptr || from.attrs.type() == from.op.attrs, "[{}] got another op's attributes",
-        from.op.name);
   const bool defaults = !from.attrs && from.op.attrs != nullptr;
   const Attrs attrs = defaults ? parse_attrs(*from.op.attrs, "") : from.attrs;
   const Results results = infer_results(from.op, from.inputs, attrs, from.path);
@@ -221,8 +221,8 @@ void Graph::rename(Value& value, const std::string& name) {
 }
 
 void Graph::replace_all_uses(Value& from, Value& to) {
-  CHECK(from.spec.dtype == to.spec.dtype && from.spec.shape == to.spec.shape, "%{} is {}, it cannot be replaced by {}",
-        from.name, to_string(from.spec), to_string(to.spec));
+  CHECK(same_spec(from.spec, to.spec), "%{} is {}, it cannot be replaced by {}", from.name, to_string(from.spec),
+        to_string(to.spec));
   if (&from == &to) return;
   for (const Use& use : std::exchange(from.users, {})) {
     use.node->inputs[use.operand] = &to;

@@ -60,7 +60,7 @@ class Parser {
     const auto data = data_.find(name);
     if (data == data_.end()) in_.refuse("there is no data for the constant '{}'", name);
     if (graph_.find_constant(name) != nullptr) in_.refuse("the constant '{}' is given twice", name);
-    const Spec given = spec_of(data->second);
+    const Spec given = normalised(spec_of(data->second));
     if (!same_spec(given, wanted))
       in_.refuse("the constant '{}' is {}, its data is {}", name, to_string(wanted), to_string(given));
     in_.at_line([&] { graph_.add_constant(data->second, name); });
@@ -221,7 +221,7 @@ class Parser {
       out.layout = Layout::channels_last;
     if (out.layout == Layout::channels_last && out.shape.size() != 4)
       in_.refuse("only 4-D shapes can be channels_last");
-    return out;
+    return normalised(out);
   }
 
   Dim dim(std::string_view text) const {

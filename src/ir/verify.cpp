@@ -36,7 +36,7 @@ class Verifier {
   }
 
   void check_constant(const Value& value) {
-    CHECK(same_spec(value.spec, spec_of(value.constant)), "{} is {}, its data is {}", operand_text(&value),
+    CHECK(same_spec(value.spec, normalised(spec_of(value.constant))), "{} is {}, its data is {}", operand_text(&value),
           to_string(value.spec), to_string(spec_of(value.constant)));
     introduce(value);
   }

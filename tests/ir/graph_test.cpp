@@ -42,7 +42,7 @@ TEST(Graph, WrongOperandsAreRefusedWithOpAndPath) {
   EXPECT_EQ(graph.node_count(), 0u);
   EXPECT_TRUE(x.users.empty());
   EXPECT_THAT(error_of([&] { graph.add_node({.op = kRelu, .inputs = {&x}, .attrs = Conv2dAttrs{}}); }),
-              HasSubstr("another op's"));
+              HasSubstr("[relu] the attributes are another op's"));
 }
 
 TEST(Graph, InsertsBeforeAndReplacesUses) {

@@ -1,31 +1,39 @@
 #include "helpers.h"
 
-#include <regex>
+#include <sstream>
 
 #include "ingot/ops.h"
 
 namespace ingot::test {
 
+namespace {
+
+/// Random values for "f32[4, 3] row_major".
+Tensor random_constant(const std::string& spec, bool positive, uint64_t seed) {
+  const size_t open = spec.find('['), close = spec.find(']');
+  const DType dtype = *parse_dtype(spec.substr(0, open));
+  std::istringstream sizes(spec.substr(open + 1, close - open - 1));
+  Shape shape;
+  for (std::string size; std::getline(sizes, size, ',');) shape.push_back(std::stoll(size));
+  const bool f64 = dtype == DType::f64;
+  const Tensor made = uniform(shape, positive ? 0.5 : -1, positive ? 2 : 1, RandomKey{seed}, f64 ? dtype : DType::f32);
+  const bool row_major = spec.find("row_major") != std::string::npos;
+  Tensor out = empty(shape, dtype, row_major ? Layout::row_major : default_layout(shape.size()));
+  copy_into(out, made);
+  return out;
+}
+
+}  // namespace
+
 std::map<std::string, Tensor> random_constants(const std::string& text) {
-  static const std::regex kLine(R"(const @([A-Za-z0-9_./-]+): (\w+)\[([0-9, ]*)\]( row_major)?)");
   std::map<std::string, Tensor> out;
-  uint64_t seed = 1;
-  for (auto it = std::sregex_iterator(text.begin(), text.end(), kLine); it != std::sregex_iterator(); ++it) {
-    const std::string name = (*it)[1], sizes = (*it)[3];
-    Shape shape;
-    static const std::regex kNumber(R"(\d+)");
-    for (auto n = std::sregex_iterator(sizes.begin(), sizes.end(), kNumber); n != std::sregex_iterator(); ++n)
-      shape.push_back(std::stoll(n->str()));
-    const DType dtype = *parse_dtype((*it)[2].str());
-    const bool positive = name.find("var") != std::string::npos;
-    Tensor made = uniform(shape, positive ? 0.5 : -1, positive ? 2 : 1, RandomKey{++seed},
-                          dtype == DType::f64 ? dtype : DType::f32);
-    if ((*it)[4].matched) {
-      Tensor other = empty(shape, made.dtype(), Layout::row_major);
-      copy_into(other, made);
-      made = other;
-    }
-    out[name] = made.dtype() == dtype ? made : cast(made, dtype);
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t name = line.find("const @"), colon = line.find(": ");
+    if (name == std::string::npos || colon == std::string::npos) continue;
+    const std::string key = line.substr(name + 7, colon - name - 7);
+    const bool positive = key.find("var") != std::string::npos;
+    out[key] = random_constant(line.substr(colon + 2), positive, out.size() + 2);
   }
   return out;
 }
@@ -75,6 +83,45 @@ void expect_same_results(const Graph& a, const Graph& b) {
   const Tensors inputs = random_inputs(a);
   const bool f64 = !inputs.empty() && inputs[0].dtype() == DType::f64;
   expect_near(interpret(b, inputs), interpret(a, inputs), f64 ? 1e-12 : 1e-5);
+}
+
+namespace {
+
+void check_rewrite(const Rewrite& row, const std::string& before, const std::string& after) {
+  Graph graph = graph_of(before);
+  const Graph original = graph.clone();
+  Report report, unused;
+  EXPECT_TRUE(row.pass(graph, report));
+  EXPECT_TRUE(std::any_of(report.entries.begin(), report.entries.end(), [](const auto& e) { return e.applied; }));
+  remove_dead_nodes(graph, unused);
+  verify(graph);
+  EXPECT_EQ(to_string(graph), normal_text(after, graph));
+  expect_same_results(original, graph);
+  Report again;
+  EXPECT_FALSE(row.pass(graph, again)) << "it changes its own result";
+}
+
+}  // namespace
+
+void check(const Rewrite& row) {
+  const testing::ScopedTrace trace(__FILE__, __LINE__, row.name);
+  check_rewrite(row, row.before, row.after);
+  check_rewrite(row, in_f64(row.before), in_f64(row.after));
+}
+
+void check(const Refusal& row) {
+  const testing::ScopedTrace trace(__FILE__, __LINE__, row.name);
+  Graph graph = graph_of(row.text);
+  const std::string before = to_string(graph);
+  Report report;
+  EXPECT_FALSE(row.pass(graph, report));
+  EXPECT_EQ(to_string(graph), before);
+  std::string reasons;
+  for (const auto& entry : report.entries) {
+    EXPECT_FALSE(entry.applied);
+    reasons += entry.reason + "\n";
+  }
+  EXPECT_THAT(reasons, testing::HasSubstr(row.reason));
 }
 
 std::string error_of(const std::function<void()>& run) {

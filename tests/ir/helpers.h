@@ -25,6 +25,23 @@ void expect_near(const Tensors& a, const Tensors& b, double tolerance);
 /// That both graphs give the same numbers: to 1e-5 in f32, to 1e-12 in f64.
 void expect_same_results(const Graph& a, const Graph& b);
 
+/// A pass, a graph before it and after it (without what it left dead).
+struct Rewrite {
+  const char* name;
+  bool (*pass)(Graph&, Report&);
+  const char *before, *after;
+};
+/// In f32 and f64: the text, soundness, the same numbers, and that a second run finds nothing more.
+void check(const Rewrite& row);
+
+/// A graph that a pass must leave alone, and part of the reason that it gives.
+struct Refusal {
+  const char* name;
+  bool (*pass)(Graph&, Report&);
+  const char *text, *reason;
+};
+void check(const Refusal& row);
+
 /// The text of what `run` throws; "" where it throws nothing.
 std::string error_of(const std::function<void()>& run);
 

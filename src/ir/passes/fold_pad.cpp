@@ -35,6 +35,9 @@ Match<Attrs> match(const Graph& graph, const Node& pad) {
   // Where the pool itself pads without counting, one attribute cannot tell both kinds of padding apart.
   if (!pool.count_include_pad && !(pool.padding == Pads(0))) return "the pool does not count its own padding";
   pool.padding = sum_of(pool.padding, pads);
+  const auto& [top, left, bottom, right] = pool.padding;
+  if (2 * std::max(top, bottom) > pool.kernel.h || 2 * std::max(left, right) > pool.kernel.w)
+    return "a pool pads by half of its window at most";
   pool.count_include_pad = true;
   return Attrs(pool);
 }

@@ -5,6 +5,8 @@
 namespace ingot {
 namespace {
 
+constexpr const char* kNoConvolution = "no operand is made by a convolution";
+
 bool is_conv(const Value& value) {
   return value.producer != nullptr && (value.producer->is("conv2d") || value.producer->is("conv2d_fused"));
 }
@@ -18,13 +20,13 @@ bool is_activated_conv(const Value& value) {
 /// Whether the convolution can take the other operand as its residual.
 Match<Node*> match_operand(const Graph& graph, const Node& add, size_t operand) {
   const Value &y = *add.inputs[operand], &other = *add.inputs[1 - operand];
-  if (!is_conv(y))
-    return is_activated_conv(y) ? "the activation comes before the addition" : "no operand is made by a convolution";
+  if (!is_conv(y)) return is_activated_conv(y) ? "the activation comes before the addition" : kNoConvolution;
   if (&y == &other) return "both operands are the same value";
   if (graph.is_output(y)) return "the convolution's result is an output of the graph";
   if (!is_only_read_by(graph, y, add, operand)) return "the convolution's result has other readers";
   if (!(y.spec.shape == other.spec.shape))
     return fmt::format("the operands are {} and {}", to_string(y.spec.shape), to_string(other.spec.shape));
+  if (!same_spec(y.spec, add.result().spec)) return "the sum has another layout";
   Node* conv = y.producer;
   if (conv->is("conv2d_fused") && conv->input(3) != nullptr) return "the convolution has a residual already";
   if (conv->is("conv2d_fused") && conv->as<ConvFusedAttrs>().activation != Activation::none)
@@ -38,8 +40,7 @@ Match<Node*> match(const Graph& graph, const Node& add) {
   if (first && second) return (*first)->id > (*second)->id ? first : second;
   if (first) return first;
   if (second) return second;
-  const bool second_tells_more = is_conv(*add.inputs[1]) && !is_conv(*add.inputs[0]);
-  return second_tells_more ? second : first;
+  return first.reason() == kNoConvolution ? second : first;
 }
 
 ConvFusedAttrs fused_attrs(const Node& conv) {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "ir/passes/passes.h"
 #include "ops/attrs.h"
 
@@ -14,12 +16,20 @@ Attrs merged(const Node& first, const Node& second) {
   return both;
 }
 
+bool changes_nothing(const Attrs& attrs, const Value& x, const Node& node) {
+  if (!same_spec(x.spec, node.result().spec)) return false;
+  if (!node.is("permute")) return true;
+  const auto& dims = attrs.get<PermuteAttrs>().dims;
+  return std::is_sorted(dims.begin(), dims.end());
+}
+
 }  // namespace
 
-/// Makes one of two reshapes or two permutations in a row; where they cancel, drop_identities removes the rest.
+/// Makes one of two reshapes or two permutations in a row, and none of two that cancel.
 ///
-/// Before:  %a = permute(%x) {[0, 2, 3, 1]}    After:  %y = permute(%x) {[0, 1, 2, 3]}
-///          %y = permute(%a) {[0, 3, 1, 2]}
+/// Before:  %a = permute(%x) {[0, 2, 3, 1]}    After:  %y = relu(%x)
+///          %b = permute(%a) {[0, 3, 1, 2]}
+///          %y = relu(%b)
 bool merge_views(Graph& graph, Report& report) {
   bool changed = false;
   for (Node& node : graph.nodes()) {
@@ -27,15 +37,16 @@ bool merge_views(Graph& graph, Report& report) {
     if (first == nullptr) continue;
     const Attrs attrs = merged(*first, node);
     if (!attrs) continue;
-    Node& fresh = graph.add_node(
-        {.op = *node.op, .inputs = {first->inputs[0]}, .attrs = attrs, .path = node.path, .before = &node});
-    if (!same_spec(fresh.result().spec, node.result().spec)) {
-      report.refused("merge_views", node, "the layouts differ");
-      graph.remove(fresh);
-      continue;
-    }
     report.applied("merge_views", node, "with %" + first->result().name);
-    replace(graph, node, fresh.result());
+    Value& x = *first->inputs[0];
+    if (changes_nothing(attrs, x, node)) {
+      graph.replace_all_uses(node.result(), x);
+      graph.remove(node);
+    } else {
+      Node& fresh =
+          graph.add_node({.op = *node.op, .inputs = {&x}, .attrs = attrs, .path = node.path, .before = &node});
+      replace(graph, node, fresh.result());
+    }
     changed = true;
   }
   return changed;

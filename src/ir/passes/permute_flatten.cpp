@@ -11,6 +11,8 @@ namespace {
 Match<Node*> match(const Graph& graph, const Node& flatten) {
   const Spec &x = flatten.inputs[0]->spec, &y = flatten.result().spec;
   if (x.shape.size() != 4 || x.layout != Layout::channels_last) return "its input is not channels-last";
+  const Node* producer = flatten.inputs[0]->producer;
+  if (producer != nullptr && producer->is("permute")) return "its input is a permuted view";
   for (size_t d = 1; d < 4; ++d)
     if (!x.shape[d].is_number()) return "the planes' size is symbolic";
   if (y.shape.size() != 2 || !(y.shape[0] == x.shape[0])) return "it does more than flatten each sample";

@@ -9,9 +9,10 @@ namespace {
 constexpr Pass kInferencePasses[] = {
     {"fold_constants", fold_constants},
     {"recognise_activations", recognise_activations},  // as exporters write them: x * sigmoid(x)
-    {"merge_views", merge_views},
-    {"drop_identities", drop_identities},  // dropout, x*1, reshape to the same shape; after views are merged
+    {"drop_identities", drop_identities},              // dropout, x*1, reshape to the same shape
+    {"merge_views", merge_views},                      // after: what stood between two views is gone
     {"merge_common_subexpressions", merge_common_subexpressions},
+    {"remove_dead_nodes", remove_dead_nodes},  // their reading would stand in the way of fusions
     {"fold_pad", fold_pad},
     {"fold_conv_batch_norm", fold_conv_batch_norm},
     {"fold_batch_norm_conv", fold_batch_norm_conv},  // after: it only sees what the former left
@@ -27,7 +28,8 @@ std::span<const Pass> inference_passes() { return kInferencePasses; }
 
 std::vector<std::string> pass_names() {
   std::vector<std::string> names;
-  for (const Pass& pass : kInferencePasses) names.emplace_back(pass.name);
+  for (const Pass& pass : kInferencePasses)
+    if (std::find(names.begin(), names.end(), pass.name) == names.end()) names.emplace_back(pass.name);
   return names;
 }
 
