@@ -8,13 +8,14 @@
 /// windows reach past the padded input and count only what PyTorch counts.
 namespace ingot::kernels {
 
-/// y = the window's maximum, padding never. `index`, optional, i64 or i32 of y's shape, is its flat place h*W + w in
+/// y = the window's maximum, padding never. `index`, optional, i32 of y's shape, is its flat place h*W + w in
 /// the input plane: the first of equals, but the last NaN, which beats every number. A window that lies in the padding
 /// alone gives -inf and index -1. Source: PyTorch's max_pool2d_with_indices.
 void max_pool2d(const Array& x, const PoolGeometry& geometry, const Array& y, const Array& index);
 
-/// dx[n,c,h,w] = the sum of g[n,c,i,j] over the windows whose index is h*W + w.
-void max_pool2d_grad(const Array& g, const Array& index, const Array& dx);
+/// dx[n,c,h,w] = the sum of g[n,c,i,j] over the windows around (h,w) whose index, i32 of g's shape, is h*W + w. An
+/// index outside its own window counts nowhere.
+void max_pool2d_grad(const Array& g, const Array& index, const PoolGeometry& geometry, const Array& dx);
 
 /// y = the window's sum over its divisor: `divisor_override` if not 0, else the window's elements, with
 /// `count_include_pad` those in the padding too (but none past it). Dilation does not apply.

@@ -6,7 +6,6 @@
 
 #include <cmath>
 #include <limits>
-#include <vector>
 
 #include "base/check.h"
 #include "base/isa.h"
@@ -22,9 +21,10 @@ struct MaxPool {
   const PoolGeometry& geometry;
 };
 
-inline void put_index(const Array& index, int64_t at, int64_t value) {
-  index.dtype == DType::i64 ? void(index.as<int64_t>()[at] = value)
-                            : void(index.as<int32_t>()[at] = static_cast<int32_t>(value));
+/// Where the channels of a pixel begin.
+template <class T>
+T* at_pixel(const Array& a, int64_t n, int64_t h, int64_t w) {
+  return a.as<T>() + n * a.strides[0] + h * a.strides[2] + w * a.strides[3];
 }
 
 /// One output pixel: where its window lies, and where its channels begin in x, y and index.
@@ -33,7 +33,7 @@ struct Pixel {
   WindowTaps rows, columns;
   const T* x;
   T* y;
-  int64_t index;
+  int32_t* index;  // null where nobody wants it
 };
 
 template <class T>
@@ -51,7 +51,27 @@ void max_scalar(const MaxPool& p, const Pixel<T>& pixel, int64_t c) {
       place = h * p.x.shape[3] + w;
     }
   pixel.y[c * p.y.strides[1]] = T(best);
-  if (p.index) put_index(p.index, pixel.index + c * p.index.strides[1], place);
+  if (pixel.index) pixel.index[c * p.index.strides[1]] = static_cast<int32_t>(place);
+}
+
+// The places of a vector's lanes are i32 in memory, and as wide as the values in registers.
+template <class D>
+hn::Vec<D> load_index(D d, const int32_t* p) {
+  if constexpr (sizeof(hn::TFromD<D>) == sizeof(int32_t)) {
+    return hn::LoadU(d, p);
+  } else {
+    return hn::PromoteTo(d, hn::LoadU(hn::Rebind<int32_t, D>(), p));
+  }
+}
+template <class D>
+void store_index(D d, hn::Vec<D> places, int32_t* p) {
+  if constexpr (sizeof(hn::TFromD<D>) == sizeof(int32_t)) {
+    hn::StoreU(places, d, p);
+  } else {
+    HWY_ALIGN hn::TFromD<D> lanes[hn::MaxLanes(D())];
+    hn::Store(places, d, lanes);
+    for (size_t i = 0; i < hn::Lanes(d); ++i) p[i] = static_cast<int32_t>(lanes[i]);
+  }
 }
 
 // Channels [0, vectors * lanes) whose stride is 1; returns how many that were.
@@ -80,11 +100,7 @@ int64_t max_vectors(const MaxPool& p, const Pixel<T>& pixel) {
       }
     }
     store(best, d, pixel.y + c);
-    if constexpr (kIndex) {
-      HWY_ALIGN I out[hn::MaxLanes(Lanes<T>())];
-      hn::Store(places, di, out);
-      for (int64_t k = 0; k < lanes; ++k) put_index(p.index, pixel.index + (c + k) * p.index.strides[1], out[k]);
-    }
+    if constexpr (kIndex) store_index(di, places, pixel.index + c);
   }
   return c;
 }
@@ -92,13 +108,12 @@ int64_t max_vectors(const MaxPool& p, const Pixel<T>& pixel) {
 template <class T>
 void max_row(const MaxPool& p, int64_t n, int64_t i) {
   const auto& [kernel, stride, dilation, padding] = p.geometry;
-  const bool dense = p.x.strides[1] == 1 && p.y.strides[1] == 1;
+  const bool dense = p.x.strides[1] == 1 && p.y.strides[1] == 1 && (!p.index || p.index.strides[1] == 1);
   const WindowTaps rows(i, kernel.h, stride.h, dilation.h, padding.top, p.x.shape[2]);
   for (int64_t j = 0; j < p.y.shape[3]; ++j) {
     const Pixel<T> pixel{rows, WindowTaps(j, kernel.w, stride.w, dilation.w, padding.left, p.x.shape[3]),
-                         p.x.as<T>() + n * p.x.strides[0],
-                         p.y.as<T>() + n * p.y.strides[0] + i * p.y.strides[2] + j * p.y.strides[3],
-                         p.index ? n * p.index.strides[0] + i * p.index.strides[2] + j * p.index.strides[3] : 0};
+                         p.x.as<T>() + n * p.x.strides[0], at_pixel<T>(p.y, n, i, j),
+                         p.index ? at_pixel<int32_t>(p.index, n, i, j) : nullptr};
     int64_t c = 0;
     if (dense) c = p.index ? max_vectors<T, true>(p, pixel) : max_vectors<T, false>(p, pixel);
     for (; c < p.x.shape[1]; ++c) max_scalar(p, pixel, c);
@@ -124,6 +139,82 @@ void max_rows(const Array& x, const PoolGeometry& geometry, const Array& y, cons
   }
 }
 
+struct MaxPoolGrad {
+  const Array &g, &index, &dx;
+  const PoolGeometry& geometry;
+};
+
+/// One pixel of dx: its place in the plane, and the outputs whose windows cover it.
+struct Covered {
+  int64_t n, place;
+  WindowReaders rows, columns;
+};
+
+// The outputs are added in their order. What the places say decides only whether a gradient counts, never where it is
+// written: a graph from a file may hand in anything.
+template <class T>
+void grad_scalar(const MaxPoolGrad& p, const Covered& at, T* dx, int64_t c) {
+  Accumulator<T> sum = 0;
+  for (int64_t i = at.rows.begin; i < at.rows.end; ++i)
+    for (int64_t j = at.columns.begin; j < at.columns.end; ++j)
+      if (at_pixel<int32_t>(p.index, at.n, i, j)[c * p.index.strides[1]] == at.place)
+        sum += Accumulator<T>(at_pixel<T>(p.g, at.n, i, j)[c * p.g.strides[1]]);
+  dx[c * p.dx.strides[1]] = T(sum);
+}
+
+template <class T>
+int64_t grad_vectors(const MaxPoolGrad& p, const Covered& at, T* dx) {
+  const Lanes<T> d;
+  const hn::RebindToSigned<Lanes<T>> di;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto place = hn::Set(di, static_cast<hn::TFromD<decltype(di)>>(at.place));
+  int64_t c = 0;
+  for (; c + lanes <= p.dx.shape[1]; c += lanes) {
+    auto sum = hn::Zero(d);
+    for (int64_t i = at.rows.begin; i < at.rows.end; ++i)
+      for (int64_t j = at.columns.begin; j < at.columns.end; ++j) {
+        const auto chosen = hn::Eq(load_index(di, at_pixel<int32_t>(p.index, at.n, i, j) + c), place);
+        const auto value = load(d, at_pixel<T>(p.g, at.n, i, j) + c);
+        sum = hn::Add(sum, hn::IfThenElseZero(hn::RebindMask(d, chosen), value));
+      }
+    store(sum, d, dx + c);
+  }
+  return c;
+}
+
+template <class T>
+void grad_row(const MaxPoolGrad& p, int64_t n, int64_t h) {
+  const auto& [kernel, stride, dilation, padding] = p.geometry;
+  const bool dense = p.g.strides[1] == 1 && p.index.strides[1] == 1 && p.dx.strides[1] == 1;
+  const WindowReaders rows(h, kernel.h, stride.h, dilation.h, padding.top, p.g.shape[2]);
+  for (int64_t w = 0; w < p.dx.shape[3]; ++w) {
+    const Covered at{n, h * p.dx.shape[3] + w, rows,
+                     WindowReaders(w, kernel.w, stride.w, dilation.w, padding.left, p.g.shape[3])};
+    T* dx = at_pixel<T>(p.dx, n, h, w);
+    int64_t c = dense ? grad_vectors(p, at, dx) : 0;
+    for (; c < p.dx.shape[1]; ++c) grad_scalar(p, at, dx, c);
+  }
+}
+
+void max_grad_rows(const Array& g, const Array& index, const PoolGeometry& geometry, const Array& dx, int64_t begin,
+                   int64_t end) {
+  const MaxPoolGrad p{g, index, dx, geometry};
+  for (int64_t row = begin; row < end; ++row) {
+    const int64_t n = row / dx.shape[2], h = row % dx.shape[2];
+    switch (dx.dtype) {
+      case DType::f32:
+        grad_row<float>(p, n, h);
+        break;
+      case DType::f64:
+        grad_row<double>(p, n, h);
+        break;
+      default:
+        grad_row<bf16>(p, n, h);
+        break;
+    }
+  }
+}
+
 }  // namespace ingot::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -132,106 +223,34 @@ namespace ingot::kernels {
 namespace {
 
 HWY_EXPORT(max_rows);
+HWY_EXPORT(max_grad_rows);
 
 constexpr int64_t kGrain = 1 << 14;  // elements that are worth a thread
 
-/// Channels of one image of an array: a pointer to the first and the strides from there.
-template <class T>
-struct Slab {
-  T* data;
-  int64_t channel, row, column;
-
-  Slab(const Array& a, int64_t n, int64_t c0)
-      : data(a.as<T>() + n * a.strides[0] + c0 * a.strides[1]),
-        channel(a.strides[1]),
-        row(a.strides[2]),
-        column(a.strides[3]) {}
-  Slab(T* dense, int64_t channels, int64_t width) : data(dense), channel(1), row(width * channels), column(channels) {}
-  T* at(int64_t h, int64_t w) const { return data + h * row + w * column; }
-};
-
-template <class From, class To, class F>
-void each_pixel(const Array& plane, Slab<From> from, Slab<To> to, int64_t channels, F f) {
-  for (int64_t h = 0; h < plane.shape[2]; ++h)
-    for (int64_t w = 0; w < plane.shape[3]; ++w)
-      for (int64_t c = 0; c < channels; ++c) f(from.at(h, w)[c * from.channel], to.at(h, w)[c * to.channel]);
-}
-
-// sums[index] += g over `channels` channels; the order of additions is that of the outputs. An index outside the plane
-// adds nothing: -1 stands for a window of padding, and a graph from a file may hand in anything.
-template <class T, class A, class Index>
-void scatter(const Array& g, Slab<T> from, Slab<Index> index, Slab<A> sums, const Array& dx, int64_t channels) {
-  const int64_t width = dx.shape[3];
-  const auto places = static_cast<uint64_t>(dx.shape[2] * width);
-  const bool flat = sums.row == width * sums.column;
-  for (int64_t i = 0; i < g.shape[2]; ++i)
-    for (int64_t j = 0; j < g.shape[3]; ++j) {
-      const T* value = from.at(i, j);
-      const Index* place = index.at(i, j);
-      for (int64_t c = 0; c < channels; ++c) {
-        const int64_t at = place[c * index.channel];
-        if (static_cast<uint64_t>(at) >= places) continue;
-        const int64_t offset = flat ? at * sums.column : at / width * sums.row + at % width * sums.column;
-        sums.data[offset + c * sums.channel] += A(value[c * from.channel]);
-      }
-    }
-}
-
-// Channels [c0, c1) of image n. Sums of bf16 are kept in f32 until the plane is done.
-template <class T, class Index>
-void scatter_channels(const Array& g, const Array& index, const Array& dx, int64_t n, int64_t c0, int64_t c1) {
-  const int64_t width = dx.shape[3], channels = c1 - c0;
-  const Slab<T> to(dx, n, c0);
-  if constexpr (std::is_same_v<T, bf16>) {
-    std::vector<float> plane(dx.shape[2] * width * channels, 0.0f);
-    const Slab<float> sums(plane.data(), channels, width);
-    scatter(g, Slab<T>(g, n, c0), Slab<Index>(index, n, c0), sums, dx, channels);
-    each_pixel(dx, sums, to, channels, [](float sum, T& result) { result = T(sum); });
-  } else {
-    each_pixel(dx, to, to, channels, [](T, T& result) { result = T(0); });
-    scatter(g, Slab<T>(g, n, c0), Slab<Index>(index, n, c0), to, dx, channels);
-  }
-}
-
-template <class T>
-void scatter_all(const Array& g, const Array& index, const Array& dx) {
-  if (dx.numel() == 0) return;
-  // Whole pixels are fastest; few images are split by channels so that every thread has work.
-  constexpr int64_t kFewest = 16;
-  const int64_t splits = (num_threads() + dx.shape[0] - 1) / dx.shape[0];
-  const int64_t block = std::max(kFewest, (dx.shape[1] + splits - 1) / splits);
-  const int64_t blocks = (dx.shape[1] + block - 1) / block;
-  parallel_for(dx.shape[0] * blocks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t n = task / blocks, c0 = task % blocks * block, c1 = std::min(c0 + block, dx.shape[1]);
-      index.dtype == DType::i64 ? scatter_channels<T, int64_t>(g, index, dx, n, c0, c1)
-                                : scatter_channels<T, int32_t>(g, index, dx, n, c0, c1);
-    }
-  });
+void check_pooled(const Array& a) {
+  CHECK(a.dtype == DType::f32 || a.dtype == DType::f64 || a.dtype == DType::bf16,
+        "pooling takes f32, f64 or bf16, not {}", name_of(a.dtype));
 }
 
 }  // namespace
 
 void max_pool2d(const Array& x, const PoolGeometry& geometry, const Array& y, const Array& index) {
   active_isa();  // settles which vectors Highway may use
-  CHECK(x.dtype == DType::f32 || x.dtype == DType::f64 || x.dtype == DType::bf16,
-        "pooling takes f32, f64 or bf16, not {}", name_of(x.dtype));
+  check_pooled(x);
+  CHECK(!index || x.shape[2] * x.shape[3] <= std::numeric_limits<int32_t>::max(),
+        "places in a plane of {}x{} do not fit in 32 bits", x.shape[2], x.shape[3]);
   const int64_t per_row = y.shape[1] * y.shape[3] * geometry.kernel.h * geometry.kernel.w;
   parallel_for(y.shape[0] * y.shape[2], kGrain / (per_row + 1) + 1,
                [&](int64_t begin, int64_t end) { HWY_DYNAMIC_DISPATCH(max_rows)(x, geometry, y, index, begin, end); });
 }
 
-void max_pool2d_grad(const Array& g, const Array& index, const Array& dx) {
-  switch (dx.dtype) {
-    case DType::f32:
-      return scatter_all<float>(g, index, dx);
-    case DType::f64:
-      return scatter_all<double>(g, index, dx);
-    case DType::bf16:
-      return scatter_all<bf16>(g, index, dx);
-    default:
-      fail("pooling takes f32, f64 or bf16, not {}", name_of(dx.dtype));
-  }
+void max_pool2d_grad(const Array& g, const Array& index, const PoolGeometry& geometry, const Array& dx) {
+  active_isa();
+  check_pooled(dx);
+  const int64_t per_row = dx.shape[1] * dx.shape[3];
+  parallel_for(dx.shape[0] * dx.shape[2], kGrain / (per_row + 1) + 1, [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(max_grad_rows)(g, index, geometry, dx, begin, end);
+  });
 }
 
 }  // namespace ingot::kernels

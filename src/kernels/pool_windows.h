@@ -17,6 +17,17 @@ struct WindowTaps {
   bool is_empty() const { return begin >= end; }
 };
 
+/// The outputs [begin, end) along one axis whose windows, holes of a dilation included, cover a place of the input.
+struct WindowReaders {
+  int64_t begin, end;
+
+  WindowReaders(int64_t place, int64_t kernel, int64_t stride, int64_t dilation, int64_t padding, int64_t outputs) {
+    const int64_t last = place + padding, first = last - (kernel - 1) * dilation;
+    begin = first > 0 ? (first + stride - 1) / stride : 0;
+    end = std::min(last / stride + 1, outputs);
+  }
+};
+
 /// The places [begin, end) that an average reads along one axis, and how many it divides by.
 struct Bin {
   int64_t begin, end, divisor;

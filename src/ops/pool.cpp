@@ -1,6 +1,5 @@
 #include "kernels/pool.h"
 
-#include "kernels/elementwise.h"
 #include "ops/attrs.h"
 #include "ops/defs.h"
 #include "ops/ops.h"
@@ -51,31 +50,33 @@ Results infer_max(const InferArgs& a) {
 
 void eval_max(const EvalArgs& a) { kernels::max_pool2d(a.in[0], a.as<PoolAttrs>().geometry(), a.out[0], a.out[1]); }
 
-Tensors vjp_max(const VjpArgs& a) {
-  return {apply(kMaxPool2dGrad, {a.grad[0], a.saved[0]}, ShapeAttrs{a.in_specs[0].shape})};
+PoolGradAttrs grad_attrs(const VjpArgs& a) {
+  PoolGradAttrs attrs;
+  static_cast<PoolAttrs&>(attrs) = a.as<PoolAttrs>();
+  attrs.shape = a.in_specs[0].shape;
+  return attrs;
 }
 
-// The gradient of [N,C,H',W'] for [N,C,H,W].
-Results infer_like_shape(const InferArgs& a) {
+Tensors vjp_max(const VjpArgs& a) { return {apply(kMaxPool2dGrad, {a.grad[0], a.saved[0]}, grad_attrs(a))}; }
+
+// The gradient of the pooled [N,C,H',W'] for [N,C,H,W].
+Results infer_window_grad(const InferArgs& a) {
   Spec out = a.in[0];
-  out.shape = a.as<ShapeAttrs>().shape;
-  check_floating(out);
-  check_rank(a.in[0], 4, "the gradient");
-  if (a.has(1))
-    CHECK(a.in[1].dtype == DType::i32 && equal_shapes(a.in[1].shape, a.in[0].shape),
-          "the places must be i32{}, they are {}{}", to_string(a.in[0].shape), name_of(a.in[1].dtype),
-          to_string(a.in[1].shape));
-  check_rank(out, 4, "the pooled tensor");
-  CHECK(equal_sizes(out.shape[0], a.in[0].shape[0]) && equal_sizes(out.shape[1], a.in[0].shape[1]),
-        "the gradient {} and the pooled tensor {} differ in samples or channels", to_string(a.in[0].shape),
-        to_string(out.shape));
-  for (size_t d = 2; d < 4; ++d) CHECK(!(out.shape[d] == 0), "the planes of {} are empty", to_string(out.shape));
+  out.shape = a.as<PoolGradAttrs>().shape;
+  const Shape pooled = infer_pool({std::span(&out, 1), a.attrs}, a.as<PoolGradAttrs>()).shape;
+  CHECK(equal_shapes(pooled, a.in[0].shape), "the gradient {} must be {}", to_string(a.in[0].shape), to_string(pooled));
   return out;
 }
 
+Results infer_max_grad(const InferArgs& a) {
+  const Shape& shape = a.in[0].shape;
+  CHECK(a.in[1].dtype == DType::i32 && equal_shapes(a.in[1].shape, shape), "the places must be i32{}, they are {}{}",
+        to_string(shape), name_of(a.in[1].dtype), to_string(a.in[1].shape));
+  return infer_window_grad(a);
+}
+
 void eval_max_grad(const EvalArgs& a) {
-  kernels::fill(a.out[0], 0);
-  kernels::max_pool2d_grad(a.in[0], a.in[1], a.out[0]);
+  kernels::max_pool2d_grad(a.in[0], a.in[1], a.as<PoolGradAttrs>().geometry(), a.out[0]);
 }
 
 // The op sends g to the places of the maxima; its gradient reads them there.
@@ -94,20 +95,8 @@ kernels::AvgPoolGeometry average(const PoolAttrs& p) {
 Results infer_avg(const InferArgs& a) { return infer_pool(a, a.as<PoolAttrs>()); }
 void eval_avg(const EvalArgs& a) { kernels::avg_pool2d(a.in[0], average(a.as<PoolAttrs>()), a.out[0]); }
 
-Tensors vjp_avg(const VjpArgs& a) {
-  PoolGradAttrs attrs;
-  static_cast<PoolAttrs&>(attrs) = a.as<PoolAttrs>();
-  attrs.shape = a.in_specs[0].shape;
-  return {apply(kAvgPool2dGrad, {a.grad[0]}, attrs)};
-}
+Tensors vjp_avg(const VjpArgs& a) { return {apply(kAvgPool2dGrad, {a.grad[0]}, grad_attrs(a))}; }
 
-Results infer_avg_grad(const InferArgs& a) {
-  Spec out = a.in[0];
-  out.shape = a.as<PoolGradAttrs>().shape;
-  const Shape pooled = infer_pool({std::span(&out, 1), a.attrs}, a.as<PoolGradAttrs>()).shape;
-  CHECK(equal_shapes(pooled, a.in[0].shape), "the gradient {} must be {}", to_string(a.in[0].shape), to_string(pooled));
-  return out;
-}
 void eval_avg_grad(const EvalArgs& a) { kernels::avg_pool2d_grad(a.in[0], average(a.as<PoolGradAttrs>()), a.out[0]); }
 Tensors vjp_avg_grad(const VjpArgs& a) {
   return {apply(kAvgPool2d, {a.grad[0]}, static_cast<const PoolAttrs&>(a.as<PoolGradAttrs>()))};
@@ -129,6 +118,19 @@ void eval_adaptive(const EvalArgs& a) { kernels::adaptive_avg_pool2d(a.in[0], a.
 Tensors vjp_adaptive(const VjpArgs& a) {
   return {apply(kAdaptiveAvgPool2dGrad, {a.grad[0]}, ShapeAttrs{a.in_specs[0].shape})};
 }
+// The gradient of [N,C,H',W'] for [N,C,H,W].
+Results infer_adaptive_grad(const InferArgs& a) {
+  Spec out = a.in[0];
+  out.shape = a.as<ShapeAttrs>().shape;
+  check_floating(out);
+  check_rank(a.in[0], 4, "the gradient");
+  check_rank(out, 4, "the pooled tensor");
+  CHECK(equal_sizes(out.shape[0], a.in[0].shape[0]) && equal_sizes(out.shape[1], a.in[0].shape[1]),
+        "the gradient {} and the pooled tensor {} differ in samples or channels", to_string(a.in[0].shape),
+        to_string(out.shape));
+  for (size_t d = 2; d < 4; ++d) CHECK(!(out.shape[d] == 0), "the planes of {} are empty", to_string(out.shape));
+  return out;
+}
 void eval_adaptive_grad(const EvalArgs& a) { kernels::adaptive_avg_pool2d_grad(a.in[0], a.out[0]); }
 Tensors vjp_adaptive_grad(const VjpArgs& a) {
   const Shape& small = a.in_specs[0].shape;
@@ -148,9 +150,9 @@ const OpDef kMaxPool2d{.name = "max_pool2d",
                        .vjp = vjp_max,
                        .keeps = {.saved = {0}, .input_specs = true}};
 const OpDef kMaxPool2dGrad{.name = "max_pool2d_grad",
-                           .attrs = &attrs_of<ShapeAttrs>,
+                           .attrs = &attrs_of<PoolGradAttrs>,
                            .operands = {2, 2},
-                           .infer = infer_like_shape,
+                           .infer = infer_max_grad,
                            .eval = eval_max_grad,
                            .vjp = vjp_max_grad,
                            .keeps = {.inputs = {1}}};
@@ -162,7 +164,7 @@ const OpDef kAvgPool2d{.name = "avg_pool2d",
                        .keeps = {.input_specs = true}};
 const OpDef kAvgPool2dGrad{.name = "avg_pool2d_grad",
                            .attrs = &attrs_of<PoolGradAttrs>,
-                           .infer = infer_avg_grad,
+                           .infer = infer_window_grad,
                            .eval = eval_avg_grad,
                            .vjp = vjp_avg_grad};
 const OpDef kAdaptiveAvgPool2d{.name = "adaptive_avg_pool2d",
@@ -173,7 +175,7 @@ const OpDef kAdaptiveAvgPool2d{.name = "adaptive_avg_pool2d",
                                .keeps = {.input_specs = true}};
 const OpDef kAdaptiveAvgPool2dGrad{.name = "adaptive_avg_pool2d_grad",
                                    .attrs = &attrs_of<ShapeAttrs>,
-                                   .infer = infer_like_shape,
+                                   .infer = infer_adaptive_grad,
                                    .eval = eval_adaptive_grad,
                                    .vjp = vjp_adaptive_grad,
                                    .keeps = {.input_specs = true}};

@@ -27,7 +27,7 @@ class Calls {
     Tensors out;
     const int64_t usual = std::min(op.operands.most, op.operands.least + 2);
     for (int64_t left = chance(90) ? number(op.operands.least, usual) : number(0, 5); left > 0; --left)
-      out.push_back(operand(shape, dtype));
+      out.push_back(operand(shape, out.size() == 1 && op.name == "max_pool2d_grad" ? DType::i32 : dtype));
     return out;
   }
 
@@ -80,13 +80,13 @@ class Calls {
 class HostileCalls : public testing::TestWithParam<const OpDef*> {};
 
 TEST_P(HostileCalls, WhatShapeRulesAcceptCanRun) {
-  constexpr int kCalls = 5000;
+  constexpr int kCalls = 5000, kMost = 40 * kCalls;  // some ops accept few calls
   constexpr int64_t kLargest = 100000;  // elements of a result that is worth computing
   const OpDef& op = *GetParam();
   const NoGrad no_grad;
   Calls calls(std::hash<std::string_view>()(op.name));
   int accepted = 0, ran = 0;
-  for (int i = 0; i < kCalls; ++i) {
+  for (int i = 0; i < kCalls || (ran < 5 && i < kMost); ++i) {
     const Tensors in = calls.operands(op);
     const Attrs attrs = calls.attrs(op, in);
     std::vector<Spec> specs;

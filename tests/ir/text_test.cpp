@@ -34,7 +34,8 @@ TEST(GraphText, AbsentOperandsSavedValuesAndOddNames) {
       "  %p | %places = max_pool2d(%\"the \\\"input\\\"\") {kernel=[2, 2], stride=[2, 2], dilation=[1, 1], padding=[0, "
       "0, 0, 0], "
       "ceil_mode=false, count_include_pad=true}: f32[1, 4, 2, 2] row_major | i32[1, 4, 2, 2] row_major  # \"a path\"\n"
-      "  %g = max_pool2d_grad(%p, %places) {shape=[1, 4, 4, 4]}: f32[1, 4, 4, 4] row_major\n"
+      "  %g = max_pool2d_grad(%p, %places) {kernel=[2, 2], stride=[2, 2], dilation=[1, 1], padding=[0, 0, 0, 0], "
+      "ceil_mode=false, count_include_pad=true, shape=[1, 4, 4, 4]}: f32[1, 4, 4, 4] row_major\n"
       "  %l = linear_fused(%g, @\"w 1\", _) {activation=\"relu\", alpha=0.0}: f32[1, 4, 4, 5] row_major\n"
       "  return %l as \"\\\\ out\"\n"
       "}\n";
