@@ -72,7 +72,7 @@ constexpr OpRule kRules[] = {
     {.op = "batch_norm", .least = 3, .most = 5, .optional = 0b11000, .in_place = 0b1},
     plain("batch_norm_train", 1, 3, 0b110),
     plain("batch_norm_train_fused", 1, 4, 0b1110),
-    plain("batch_norm_grad", 5, 6, 0b100100),
+    plain("batch_norm_grad", 5, 7, 0b1100100),
     plain("max_pool2d"),
     plain("avg_pool2d"),
     plain("avg_pool2d_grad"),
