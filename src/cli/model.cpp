@@ -127,13 +127,6 @@ void add_model_options(CLI::App& app, ModelChoice& choice) {
   app.add_option("--seed", choice.seed, "Seed of a zoo net's weights")->capture_default_str();
 }
 
-NamedConstants constants_of(const Module& module) {
-  NamedConstants names;
-  for (const auto& [name, tensor] : module.named_parameters()) names.emplace(name, tensor);
-  for (const auto& [name, tensor] : module.named_buffers()) names.emplace(name, tensor);
-  return names;
-}
-
 Traced trace_model(const Model& model, int64_t max_batch) {
   CHECK(model.module != nullptr, "internal: an engine cannot be traced");
   const int64_t example = std::min(kExampleBatch, max_batch);
@@ -143,7 +136,7 @@ Traced trace_model(const Model& model, int64_t max_batch) {
   const NoGrad no_grad;
   return reading([&] {
     return check_trace(
-        call, {image}, constants_of(*model.module),
+        call, {image}, model.module->named_tensors(),
         {.ranges = {{kBatchSymbol, {.example = example, .min = 1, .max = max_batch}}}, .output_names = {"scores"}});
   });
 }

@@ -49,9 +49,6 @@ void add_model_options(CLI::App& app, ModelChoice& choice);
 /// The module in eval mode as a graph from "image" to "scores", its batch free from 1 to `max_batch`.
 Traced trace_model(const Model& model, int64_t max_batch = kMaxBatch);
 
-/// The parameters and buffers of a module by name, as graphs name them.
-NamedConstants constants_of(const Module& module);
-
 /// All names of pass_names(): what leaves a graph as it was traced.
 std::set<std::string> all_passes();
 
