@@ -91,21 +91,37 @@ void stats(const Array& x, const Array& mean, const Array& variance) {
   store_channels(variances, variance);
 }
 
+/// What the kernels need of x's channels; the numbers belong to the object.
+template <class P>
+struct Affine {
+  std::vector<P> means, scale, betas;  // scale = gamma * invstd
+
+  Affine(int64_t count, const Array& mean, const Array& invstd, const Array& gamma, const Array& beta)
+      : means(channel_values<P>(mean, count)),
+        scale(channel_values<P>(invstd, count)),
+        betas(channel_values<P>(beta, count)) {
+    const auto gammas = channel_values<P>(gamma, count, 1);
+    for (size_t c = 0; c < scale.size(); ++c) scale[c] *= gammas[c];
+  }
+  Channels<P> channels(std::array<int64_t, 5> strides) const {
+    return {.count = static_cast<int64_t>(means.size()),
+            .stride = strides,
+            .mean = means.data(),
+            .scale = scale.data(),
+            .beta = betas.data()};
+  }
+};
+
+Mask kind_of(const ReluMask& mask) { return !mask.relu ? Mask::none : mask.y ? Mask::of_y : Mask::of_x; }
+
 template <class T>
 void apply(const Array& x, const Array& mean, const Array& invstd, const Array& gamma, const Array& beta,
            const Array& residual, bool relu, const Array& y) {
   using P = typename BatchNormKernels<T>::P;
   const int64_t count = x.shape[kChannel];
-  const auto means = channel_values<P>(mean, count), betas = channel_values<P>(beta, count);
-  const auto gammas = channel_values<P>(gamma, count, 1);
-  auto scale = channel_values<P>(invstd, count);
-  for (size_t c = 0; c < scale.size(); ++c) scale[c] *= gammas[c];
+  const Affine<P> affine(count, mean, invstd, gamma, beta);
   const std::array<const Array*, 3> arrays{&x, residual ? &residual : &x, &y};
-  const Channels<P> channels{.count = count,
-                             .stride = channel_strides<3>(arrays),
-                             .mean = means.data(),
-                             .scale = scale.data(),
-                             .beta = betas.data()};
+  const Channels<P> channels = affine.channels(channel_strides<3>(arrays));
   const auto kernel = kernels_for<T>({&x, &residual, &y}).apply;
   const StridedLoops<3> places(arrays, LoopOrder::memory, kOthers);
   const bool has_residual = static_cast<bool>(residual);
@@ -117,19 +133,20 @@ void apply(const Array& x, const Array& mean, const Array& invstd, const Array& 
 }
 
 template <class T>
-void grad_sums(const Array& x, const Array& y, const Array& g, const Array& mean, const Array& invstd,
-               const Array& dgamma, const Array& dbeta) {
+void grad_sums(const Array& x, const ReluMask& relu, const Array& g, const Array& mean, const Array& invstd,
+               const Array& gamma, const Array& dgamma, const Array& dbeta) {
   using P = typename BatchNormKernels<T>::P;
   const int64_t count = x.shape[kChannel];
-  const auto means = channel_values<P>(mean, count), invstds = channel_values<P>(invstd, count);
-  const std::array<const Array*, 3> arrays{&x, y ? &y : &x, &g};
-  const Channels<P> channels{.count = count, .stride = channel_strides<3>(arrays), .mean = means.data()};
-  const auto kernel = kernels_for<T>({&x, &y, &g}).grad_sums;
+  const Affine<P> affine(count, mean, invstd, gamma, relu.beta);
+  const std::array<const Array*, 3> arrays{&x, relu.y ? &relu.y : &x, &g};
+  const Channels<P> channels = affine.channels(channel_strides<3>(arrays));
+  const auto kernel = kernels_for<T>({&x, &relu.y, &g}).grad_sums;
   const StridedLoops<3> places(arrays, LoopOrder::memory, kOthers);
-  const bool masked = static_cast<bool>(y);
+  const Mask mask = kind_of(relu);
   auto sums = two_sums(places, count, [&](const Block<3>& block, int64_t r, double* sum, double* product) {
-    kernel(block, r, channels, masked, sum, product);
+    kernel(block, r, channels, mask, sum, product);
   });
+  const auto invstds = channel_values<P>(invstd, count);
   std::vector<double> products(sums.begin() + count, sums.end());
   sums.resize(static_cast<size_t>(count));
   for (size_t c = 0; c < products.size(); ++c) products[c] *= double(invstds[c]);
@@ -138,33 +155,29 @@ void grad_sums(const Array& x, const Array& y, const Array& g, const Array& mean
 }
 
 template <class T>
-void grad_input(const Array& x, const Array& y, const Array& g, const Array& mean, const Array& invstd,
+void grad_input(const Array& x, const ReluMask& relu, const Array& g, const Array& mean, const Array& invstd,
                 const Array& gamma, const Array& dgamma, const Array& dbeta, double count, const Array& dx,
                 const Array& dresidual) {
   using P = typename BatchNormKernels<T>::P;
   const int64_t channel_count = x.shape[kChannel];
-  const auto means = channel_values<P>(mean, channel_count), invstds = channel_values<P>(invstd, channel_count);
-  auto scale = channel_values<P>(gamma, channel_count, 1);
+  const Affine<P> affine(channel_count, mean, invstd, gamma, relu.beta);
+  const auto invstds = channel_values<P>(invstd, channel_count);
   auto mean_grad = channel_values<P>(dbeta, channel_count), projection = channel_values<P>(dgamma, channel_count);
-  for (size_t c = 0; c < scale.size(); ++c) {
-    scale[c] *= invstds[c];
+  for (size_t c = 0; c < invstds.size(); ++c) {
     mean_grad[c] = static_cast<P>(double(mean_grad[c]) / count);
     projection[c] = static_cast<P>(double(projection[c]) * double(invstds[c]) / count);
   }
-  const std::array<const Array*, 5> arrays{&x, y ? &y : &x, &g, dresidual ? &dresidual : &dx, &dx};
-  const Channels<P> channels{.count = channel_count,
-                             .stride = channel_strides<5>(arrays),
-                             .mean = means.data(),
-                             .scale = scale.data(),
-                             .beta = nullptr,
-                             .mean_grad = dgamma ? mean_grad.data() : nullptr,
-                             .projection = projection.data()};
-  const auto kernel = kernels_for<T>({&x, &y, &g, &dresidual, &dx}).grad_input;
+  const std::array<const Array*, 5> arrays{&x, relu.y ? &relu.y : &x, &g, dresidual ? &dresidual : &dx, &dx};
+  Channels<P> channels = affine.channels(channel_strides<5>(arrays));
+  channels.mean_grad = dgamma ? mean_grad.data() : nullptr;
+  channels.projection = projection.data();
+  const auto kernel = kernels_for<T>({&x, &relu.y, &g, &dresidual, &dx}).grad_input;
   const StridedLoops<5> places(arrays, LoopOrder::memory, kOthers);
-  const bool masked = static_cast<bool>(y), residual = static_cast<bool>(dresidual);
+  const Mask mask = kind_of(relu);
+  const bool residual = static_cast<bool>(dresidual);
   parallel_for(places.numel(), places_grain(channel_count), [&](int64_t begin, int64_t end) {
     places.walk(begin, end, [&](const Block<5>& block) {
-      for (int64_t r = 0; r < block.rows; ++r) kernel(block, r, channels, masked, residual);
+      for (int64_t r = 0; r < block.rows; ++r) kernel(block, r, channels, mask, residual);
     });
   });
 }
@@ -181,26 +194,27 @@ void batch_norm_apply(const Array& x, const Array& mean, const Array& invstd, co
                  [&]<class T>(std::type_identity<T>) { apply<T>(x, mean, invstd, gamma, beta, residual, relu, y); });
 }
 
-void batch_norm_grad_sums(const Array& x, const Array& y, const Array& g, const Array& mean, const Array& invstd,
-                          const Array& dgamma, const Array& dbeta) {
-  visit_floating(x.dtype, [&]<class T>(std::type_identity<T>) { grad_sums<T>(x, y, g, mean, invstd, dgamma, dbeta); });
+void batch_norm_grad_sums(const Array& x, const ReluMask& mask, const Array& g, const Array& mean, const Array& invstd,
+                          const Array& gamma, const Array& dgamma, const Array& dbeta) {
+  visit_floating(x.dtype,
+                 [&]<class T>(std::type_identity<T>) { grad_sums<T>(x, mask, g, mean, invstd, gamma, dgamma, dbeta); });
 }
 
-void batch_norm_grad_input(const Array& x, const Array& y, const Array& g, const Array& mean, const Array& invstd,
+void batch_norm_grad_input(const Array& x, const ReluMask& mask, const Array& g, const Array& mean, const Array& invstd,
                            const Array& gamma, const Array& dgamma, const Array& dbeta, double count, const Array& dx,
                            const Array& dresidual) {
   visit_floating(x.dtype, [&]<class T>(std::type_identity<T>) {
-    grad_input<T>(x, y, g, mean, invstd, gamma, dgamma, dbeta, count, dx, dresidual);
+    grad_input<T>(x, mask, g, mean, invstd, gamma, dgamma, dbeta, count, dx, dresidual);
   });
 }
 
-void batch_norm_grad(const Array& x, const Array& y, const Array& g, const Array& mean, const Array& invstd,
+void batch_norm_grad(const Array& x, const ReluMask& mask, const Array& g, const Array& mean, const Array& invstd,
                      const Array& gamma, const Array& dx, const Array& dgamma, const Array& dbeta,
                      const Array& dresidual) {
-  batch_norm_grad_sums(x, y, g, mean, invstd, dgamma, dbeta);
+  batch_norm_grad_sums(x, mask, g, mean, invstd, gamma, dgamma, dbeta);
   if (!dx) return;
   const int64_t channels = std::max<int64_t>(1, x.shape[kChannel]);
-  batch_norm_grad_input(x, y, g, mean, invstd, gamma, dgamma, dbeta, double(x.numel() / channels), dx, dresidual);
+  batch_norm_grad_input(x, mask, g, mean, invstd, gamma, dgamma, dbeta, double(x.numel() / channels), dx, dresidual);
 }
 
 }  // namespace ingot::kernels

@@ -17,20 +17,27 @@ void batch_norm_stats(const Array& x, const Array& mean, const Array& variance);
 void batch_norm_apply(const Array& x, const Array& mean, const Array& invstd, const Array& gamma, const Array& beta,
                       const Array& residual, bool relu, const Array& y);
 
-/// With g' = g where y > 0, else 0 (g' = g where y is absent, that is without relu):
-///   dbeta = sum g', dgamma = sum g' * (x - mean) * invstd.
-void batch_norm_grad_sums(const Array& x, const Array& y, const Array& g, const Array& mean, const Array& invstd,
-                          const Array& dgamma, const Array& dbeta);
+/// Where a gradient passes the ReLU at the end: everywhere without one; where y > 0; or, with neither y nor a residual,
+/// where (x - mean) * invstd * gamma + beta > 0, computed as batch_norm_apply does, which spares reading y.
+struct ReluMask {
+  bool relu = false;
+  Array y = {}, beta = {};
+};
+
+/// With g' = g where the mask lets it pass, else 0: dbeta = sum g', dgamma = sum g' * (x - mean) * invstd.
+/// gamma may be absent; it matters to the mask alone.
+void batch_norm_grad_sums(const Array& x, const ReluMask& mask, const Array& g, const Array& mean, const Array& invstd,
+                          const Array& gamma, const Array& dgamma, const Array& dbeta);
 
 /// dx = gamma * invstd * (g' - dbeta / count - (x - mean) * invstd * dgamma / count), dresidual = g'.
 /// `count` is the number of elements of a channel, over all ranks where the sums are. Without dgamma and dbeta the mean
-/// and variance were constants: dx = gamma * invstd * g'. gamma, y and dresidual may be absent.
-void batch_norm_grad_input(const Array& x, const Array& y, const Array& g, const Array& mean, const Array& invstd,
+/// and variance were constants: dx = gamma * invstd * g'. gamma and dresidual may be absent.
+void batch_norm_grad_input(const Array& x, const ReluMask& mask, const Array& g, const Array& mean, const Array& invstd,
                            const Array& gamma, const Array& dgamma, const Array& dbeta, double count, const Array& dx,
                            const Array& dresidual);
 
 /// Both, for statistics of this batch. dx may be absent.
-void batch_norm_grad(const Array& x, const Array& y, const Array& g, const Array& mean, const Array& invstd,
+void batch_norm_grad(const Array& x, const ReluMask& mask, const Array& g, const Array& mean, const Array& invstd,
                      const Array& gamma, const Array& dx, const Array& dgamma, const Array& dbeta,
                      const Array& dresidual);
 

@@ -16,6 +16,9 @@ struct Channels {
   const P *mean_grad, *projection;  // dbeta / count and invstd * dgamma / count; null for constant statistics
 };
 
+/// Where a gradient passes: everywhere, where y > 0, or where what `apply` computes from x alone is.
+enum class Mask : uint8_t { none, of_y, of_x };
+
 /// What one row of a block goes through; the elements of a block's loops are the places that share C channels.
 template <class T>
 struct BatchNormKernels {
@@ -25,9 +28,9 @@ struct BatchNormKernels {
   /// Block: x, residual, y.
   void (*apply)(const Block<3>&, int64_t row, const Channels<P>&, bool residual, bool relu);
   /// Block: x, y, g. sum += g', product += g' * (x - mean)
-  void (*grad_sums)(const Block<3>&, int64_t row, const Channels<P>&, bool masked, double* sum, double* product);
+  void (*grad_sums)(const Block<3>&, int64_t row, const Channels<P>&, Mask, double* sum, double* product);
   /// Block: x, y, g, dresidual, dx.
-  void (*grad_input)(const Block<5>&, int64_t row, const Channels<P>&, bool masked, bool residual);
+  void (*grad_input)(const Block<5>&, int64_t row, const Channels<P>&, Mask, bool residual);
 };
 
 template <class T>

@@ -36,24 +36,37 @@ void stats(const Block<1>& block, int64_t row, const Channels<Params<T>>& channe
   });
 }
 
+// What `apply` computes before a residual and the ReLU.
+template <class T>
+Params<T> normalised(T x, const Channels<Params<T>>& channels, int64_t c) {
+  return (Params<T>(x) - channels.mean[c]) * channels.scale[c] + channels.beta[c];
+}
+
+// Whether the ReLU was at its floor.
+template <class T>
+bool is_cut(Mask mask, T x, T y, const Channels<Params<T>>& channels, int64_t c) {
+  if (mask == Mask::none) return false;
+  return (mask == Mask::of_y ? Params<T>(y) : normalised<T>(x, channels, c)) <= 0;
+}
+
 template <class T>
 void apply(const Block<3>& block, int64_t row, const Channels<Params<T>>& channels, bool residual, bool relu) {
   const auto x = elements<T>(block, row, channels, 0), z = elements<T>(block, row, channels, 1);
   const auto y = elements<T>(block, row, channels, 2);
   for_elements(block, channels, [&](int64_t r, int64_t c) {
-    Params<T> v = (Params<T>(x(r, c)) - channels.mean[c]) * channels.scale[c] + channels.beta[c];
+    Params<T> v = normalised<T>(x(r, c), channels, c);
     if (residual) v += Params<T>(z(r, c));
     y(r, c) = T(relu && v <= 0 ? 0 : v);
   });
 }
 
 template <class T>
-void grad_sums(const Block<3>& block, int64_t row, const Channels<Params<T>>& channels, bool masked, double* sum,
+void grad_sums(const Block<3>& block, int64_t row, const Channels<Params<T>>& channels, Mask mask, double* sum,
                double* product) {
   const auto x = elements<T>(block, row, channels, 0), y = elements<T>(block, row, channels, 1);
   const auto g = elements<T>(block, row, channels, 2);
   for_elements(block, channels, [&](int64_t r, int64_t c) {
-    if (masked && Params<T>(y(r, c)) <= 0) return;
+    if (is_cut<T>(mask, x(r, c), y(r, c), channels, c)) return;
     const auto grad = double(g(r, c));
     sum[c] += grad;
     product[c] += grad * (double(x(r, c)) - double(channels.mean[c]));
@@ -61,13 +74,13 @@ void grad_sums(const Block<3>& block, int64_t row, const Channels<Params<T>>& ch
 }
 
 template <class T>
-void grad_input(const Block<5>& block, int64_t row, const Channels<Params<T>>& channels, bool masked, bool residual) {
+void grad_input(const Block<5>& block, int64_t row, const Channels<Params<T>>& channels, Mask mask, bool residual) {
   using P = Params<T>;
   const auto x = elements<T>(block, row, channels, 0), y = elements<T>(block, row, channels, 1);
   const auto g = elements<T>(block, row, channels, 2), dz = elements<T>(block, row, channels, 3);
   const auto dx = elements<T>(block, row, channels, 4);
   for_elements(block, channels, [&](int64_t r, int64_t c) {
-    P grad = masked && P(y(r, c)) <= 0 ? P(0) : P(g(r, c));
+    P grad = is_cut<T>(mask, x(r, c), y(r, c), channels, c) ? P(0) : P(g(r, c));
     if (residual) dz(r, c) = T(grad);
     if (channels.mean_grad != nullptr)
       grad = grad - channels.mean_grad[c] - (P(x(r, c)) - channels.mean[c]) * channels.projection[c];

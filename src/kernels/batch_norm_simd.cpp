@@ -81,8 +81,19 @@ void stats(const Block<1>& block, int64_t row, const Channels<float>& channels, 
   for_tiles(block.count, channels.count, chunk, single);
 }
 
+using One64 = hn::CappedTag<double, 1>;
+
+// Where the ReLU was at its floor: in f32, as `apply` computed it, for lanes of f64.
+template <class D, class T>
+HWY_INLINE hn::Mask<D> is_cut(D d, const T* x, const Channels<float>& channels, int64_t c) {
+  const hn::Rebind<float, D> f;
+  const auto centred = hn::Sub(hn::DemoteTo(f, load_f64(d, x)), hn::LoadU(f, channels.mean + c));
+  const auto v = hn::MulAdd(centred, hn::LoadU(f, channels.scale + c), hn::LoadU(f, channels.beta + c));
+  return hn::Le(hn::PromoteTo(d, v), hn::Zero(d));
+}
+
 template <class T>
-void grad_sums(const Block<3>& block, int64_t row, const Channels<float>& channels, bool masked, double* sum,
+void grad_sums(const Block<3>& block, int64_t row, const Channels<float>& channels, Mask mask, double* sum,
                double* product) {
   const T *x = block.row<T>(0, row), *y = block.row<T>(1, row), *g = block.row<T>(2, row);
   const float* mean = channels.mean;
@@ -95,7 +106,8 @@ void grad_sums(const Block<3>& block, int64_t row, const Channels<float>& channe
 #pragma GCC unroll 4
       for (int k = 0; k < kWide; ++k) {
         VD grad = load_f64(pg + k * lanes);
-        if (masked) grad = hn::IfThenZeroElse(hn::Le(load_f64(py + k * lanes), hn::Zero(F64())), grad);
+        if (mask == Mask::of_y) grad = hn::IfThenZeroElse(hn::Le(load_f64(py + k * lanes), hn::Zero(F64())), grad);
+        if (mask == Mask::of_x) grad = hn::IfThenZeroElse(is_cut(F64(), px + k * lanes, channels, c + k * lanes), grad);
         sums.add(k, grad, grad, hn::Sub(load_f64(px + k * lanes), load_f64(mean + c + k * lanes)));
       }
     }
@@ -103,7 +115,8 @@ void grad_sums(const Block<3>& block, int64_t row, const Channels<float>& channe
   };
   const auto single = [&](int64_t first, int64_t rows, int64_t c) HWY_ATTR {
     for (int64_t r = first; r < first + rows; ++r) {
-      if (masked && float(y[r * sy + c]) <= 0) continue;
+      if (mask == Mask::of_y && float(y[r * sy + c]) <= 0) continue;
+      if (mask == Mask::of_x && hn::AllTrue(One64(), is_cut(One64(), x + r * sx + c, channels, c))) continue;
       const double grad = double(g[r * sg + c]);
       sum[c] += grad;
       product[c] += grad * (double(x[r * sx + c]) - double(mean[c]));
@@ -160,20 +173,25 @@ void apply(const Block<3>& block, int64_t row, const Channels<float>& channels, 
 }
 
 template <class T>
-void grad_input(const Block<5>& block, int64_t row, const Channels<float>& channels, bool masked, bool residual) {
+void grad_input(const Block<5>& block, int64_t row, const Channels<float>& channels, Mask mask, bool residual) {
   const T *x = block.row<T>(0, row), *y = block.row<T>(1, row), *g = block.row<T>(2, row);
   T *dz = block.row<T>(3, row), *dx = block.row<T>(4, row);
   const auto& stride = block.stride;
   for_rows(block.count, channels.count, [&](auto access, int64_t r, int64_t c, int64_t n) HWY_ATTR {
     V grad = access.read(g + r * stride[2] + c, n);
-    if (masked) grad = hn::IfThenZeroElse(hn::Le(access.read(y + r * stride[1] + c, n), hn::Zero(F32())), grad);
+    const V scale = access.read(channels.scale + c, n);
+    const V centred = hn::Sub(access.read(x + r * stride[0] + c, n), access.read(channels.mean + c, n));
+    if (mask != Mask::none) {
+      const V v = mask == Mask::of_y ? access.read(y + r * stride[1] + c, n)
+                                     : hn::MulAdd(centred, scale, access.read(channels.beta + c, n));
+      grad = hn::IfThenZeroElse(hn::Le(v, hn::Zero(F32())), grad);
+    }
     if (residual) access.write(grad, dz + r * stride[3] + c, n);
     if (channels.mean_grad != nullptr) {
-      const V centred = hn::Sub(access.read(x + r * stride[0] + c, n), access.read(channels.mean + c, n));
       grad = hn::Sub(grad, access.read(channels.mean_grad + c, n));
       grad = hn::NegMulAdd(centred, access.read(channels.projection + c, n), grad);
     }
-    access.write(hn::Mul(grad, access.read(channels.scale + c, n)), dx + r * stride[4] + c, n);
+    access.write(hn::Mul(grad, scale), dx + r * stride[4] + c, n);
   });
 }
 

@@ -126,6 +126,12 @@ struct BatchNormFusedAttrs {
       std::tuple{field("eps", &BatchNormFusedAttrs::eps), field("relu", &BatchNormFusedAttrs::relu)};
 };
 
+struct BatchNormGradAttrs : BatchNormFusedAttrs {
+  bool residual = false;  // it was added, and its gradient is a result
+  static constexpr auto fields =
+      std::tuple_cat(BatchNormFusedAttrs::fields, std::tuple{field("residual", &BatchNormGradAttrs::residual)});
+};
+
 struct PoolAttrs {
   Pair kernel{2}, stride{2}, dilation{1};
   Pads padding{0};

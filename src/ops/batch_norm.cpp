@@ -73,30 +73,30 @@ void eval_train_with(const EvalArgs& a, bool fused) {
 void eval_train(const EvalArgs& a) { eval_train_with(a, false); }
 void eval_train_fused(const EvalArgs& a) { eval_train_with(a, true); }
 
-/// x, g, gamma or none, mean, invstd, y or none (for the ReLU's mask) -> dx, dgamma, dbeta, dresidual
+/// x, g, gamma or none, mean, invstd, y or none, beta or none -> dx, dgamma, dbeta, and dresidual where there is one.
+/// The ReLU's mask is read from y after a residual and computed again from x, which is read anyway, without one.
 Tensors gradients(const VjpArgs& a, const BatchNormFusedAttrs& attrs) {
-  return apply_all(kBatchNormGrad,
-                   {a.in[0], a.grad[0], a.in.size() > 1 ? a.in[1] : Tensor(), a.out[1], a.saved[0],
-                    attrs.relu ? a.out[0] : Tensor()},
-                   attrs);
-}
-
-Tensors pick(const VjpArgs& a, const Tensors& grads) {
-  Tensors out{grads[0], grads[1], grads[2]};
-  if (a.wants.size() > 3) out.push_back(a.wants[3] ? grads[3] : Tensor());
-  out.resize(a.wants.size());
-  for (size_t i = 0; i < out.size(); ++i)
-    if (!a.wants[i]) out[i] = Tensor();
-  return out;
+  const bool residual = a.in.size() > 3 && a.in_specs[3].defined;
+  const auto input = [&](size_t i) { return a.in.size() > i ? a.in[i] : Tensor(); };
+  BatchNormGradAttrs grad_attrs{attrs, residual};
+  Tensors grads =
+      apply_all(kBatchNormGrad,
+                {a.in[0], a.grad[0], input(1), a.out[1], a.saved[0], attrs.relu && residual ? a.out[0] : Tensor(),
+                 attrs.relu && !residual ? input(2) : Tensor()},
+                grad_attrs);
+  grads.resize(a.wants.size());
+  for (size_t i = 0; i < grads.size(); ++i)
+    if (!a.wants[i]) grads[i] = Tensor();
+  return grads;
 }
 
 Tensors vjp_train(const VjpArgs& a) {
   if (!a.grad[0].defined()) return {};
-  return pick(a, gradients(a, {a.as<BatchNormAttrs>().eps, false}));
+  return gradients(a, {a.as<BatchNormAttrs>().eps, false});
 }
 Tensors vjp_train_fused(const VjpArgs& a) {
   if (!a.grad[0].defined()) return {};
-  return pick(a, gradients(a, a.as<BatchNormFusedAttrs>()));
+  return gradients(a, a.as<BatchNormFusedAttrs>());
 }
 
 Tensors expand_train_fused(const ExpandArgs& a) {
@@ -118,13 +118,18 @@ Results infer_grad(const InferArgs& a) {
     CHECK(a.in[i].shape == (like_x ? x.shape : Shape{x.shape[1]}), "operand {} is {}, x is {}", i,
           to_string(a.in[i].shape), to_string(x.shape));
   }
+  const auto& attrs = a.as<BatchNormGradAttrs>();
+  CHECK(!attrs.residual || !attrs.relu || a.has(5), "the mask after a residual is that of y, which is missing");
   const Spec channel{.shape = {x.shape[1]}, .dtype = x.dtype};
-  return Results({x, channel, channel, x});
+  if (attrs.residual) return Results({x, channel, channel, x});
+  return Results({x, channel, channel});
 }
 
 void eval_grad(const EvalArgs& a) {
-  kernels::batch_norm_grad(a.in[0], a.input(5), a.in[1], a.in[3], a.in[4], a.input(2), a.out[0], a.out[1], a.out[2],
-                           a.out[3]);
+  const auto& attrs = a.as<BatchNormGradAttrs>();
+  const kernels::ReluMask mask{.relu = attrs.relu, .y = a.input(5), .beta = a.input(6)};
+  kernels::batch_norm_grad(a.in[0], mask, a.in[1], a.in[3], a.in[4], a.input(2), a.out[0], a.out[1], a.out[2],
+                           attrs.residual ? a.out[3] : Array{});
 }
 
 // dx = gamma/std (g - mean(g) - xhat mean(g xhat)), with the statistics as functions of x: differentiated again, this
@@ -132,14 +137,23 @@ void eval_grad(const EvalArgs& a) {
 Tensors expand_grad(const ExpandArgs& a) {
   const Tensor& x = a.in[0];
   const auto dims = all_but_channels(x.rank());
-  Tensor g = a.in[1];
-  if (a.input(5).defined()) g = where(detach(a.input(5)) > 0.0, g, scalar(0, g.dtype()));
-  const Tensor centred = x - mean(x, dims, true);
-  const Tensor invstd = rsqrt(mean(square(centred), dims, true) + a.as<BatchNormFusedAttrs>().eps);
+  const auto& attrs = a.as<BatchNormGradAttrs>();
+  const auto per_channel_or = [&](size_t i, double otherwise) {
+    return a.input(i).defined() ? per_channel(a.input(i), x.rank()) : scalar(otherwise, x.dtype());
+  };
+  const Tensor gamma = per_channel_or(2, 1), centred = x - mean(x, dims, true);
+  const Tensor invstd = rsqrt(mean(square(centred), dims, true) + attrs.eps);
   const Tensor xhat = centred * invstd;
-  const Tensor scaled = a.input(2).defined() ? g * per_channel(a.input(2), x.rank()) : g;
+  Tensor g = a.in[1];
+  if (attrs.relu) {
+    const Tensor y = a.input(5).defined() ? a.input(5) : xhat * gamma + per_channel_or(6, 0);
+    g = where(detach(y) > 0.0, g, scalar(0, g.dtype()));
+  }
+  const Tensor scaled = g * gamma;
   const Tensor dx = invstd * (scaled - mean(scaled, dims, true) - xhat * mean(scaled * xhat, dims, true));
-  return {dx, sum(g * xhat, dims), sum(g, dims), g};
+  Tensors grads{dx, sum(g * xhat, dims), sum(g, dims)};
+  if (attrs.residual) grads.push_back(g);
+  return grads;
 }
 
 Results infer_inference(const InferArgs& a) { return check_input(a, 1); }
@@ -180,7 +194,7 @@ const OpDef kBatchNormTrain{.name = "batch_norm_train",
                             .scratch = scratch_stats,
                             .eval = eval_train,
                             .vjp = vjp_train,
-                            .keeps = {.inputs = {0, 1}, .outputs = {1}, .saved = {0}}};
+                            .keeps = {.inputs = {0, 1}, .outputs = {1}, .saved = {0}, .input_specs = true}};
 const OpDef kBatchNormTrainFused{.name = "batch_norm_train_fused",
                                  .attrs = &attrs_of<BatchNormFusedAttrs>,
                                  .operands = {1, 4, 0b1110},
@@ -188,11 +202,11 @@ const OpDef kBatchNormTrainFused{.name = "batch_norm_train_fused",
                                  .scratch = scratch_stats,
                                  .eval = eval_train_fused,
                                  .vjp = vjp_train_fused,
-                                 .keeps = {.inputs = {0, 1}, .outputs = {0, 1}, .saved = {0}},
+                                 .keeps = {.inputs = {0, 1, 2}, .outputs = {0, 1}, .saved = {0}, .input_specs = true},
                                  .expand = expand_train_fused};
 const OpDef kBatchNormGrad{.name = "batch_norm_grad",
-                           .attrs = &attrs_of<BatchNormFusedAttrs>,
-                           .operands = {5, 6, 0b100100},
+                           .attrs = &attrs_of<BatchNormGradAttrs>,
+                           .operands = {5, 7, 0b1100100},
                            .infer = infer_grad,
                            .eval = eval_grad,
                            .expand = expand_grad};

@@ -13,7 +13,7 @@ constexpr OpRule convolution(std::string_view op, unsigned in_place = 0) {
   return {.op = op, .in_place = in_place, .wants_dense = true};
 }
 
-// max_pool2d_grad and scatter_add are missing: they write to places that data names.
+// scatter_add is missing: it writes to places that data names.
 constexpr OpRule kRules[] = {
     unary("relu"),
     unary("relu6"),
@@ -67,6 +67,7 @@ constexpr OpRule kRules[] = {
     plain("batch_norm_train"),
     plain("batch_norm_train_fused"),
     plain("batch_norm_grad"),
+    plain("max_pool2d_grad"),
     plain("max_pool2d"),
     plain("avg_pool2d"),
     plain("avg_pool2d_grad"),

@@ -140,8 +140,8 @@ TEST(BatchNorm, GradientMatchesTheReference) {
           TestArray y(dtype, shape, out), dx(dtype, shape, out), dz(dtype, shape, out);
           TestArray dgamma(param_dtype(dtype), {shape[1]}), dbeta = dgamma;
           y.randomise(-1, 1, 8);
-          batch_norm_grad(l.x, relu ? y.array() : Array{}, l.g, l.mean, l.invstd, affine ? l.gamma.array() : Array{},
-                          dx, dgamma, dbeta, residual ? dz.array() : Array{});
+          batch_norm_grad(l.x, {.relu = relu, .y = y}, l.g, l.mean, l.invstd, affine ? l.gamma.array() : Array{}, dx,
+                          dgamma, dbeta, residual ? dz.array() : Array{});
 
           const auto grad = [&](int64_t i) { return relu && y[i] <= 0 ? 0 : l.g[i]; };
           const auto xhat = [&](int64_t i) { return (l.x[i] - l.mean[channel(l.x, i)]) * l.invstd[channel(l.x, i)]; };
@@ -163,6 +163,23 @@ TEST(BatchNorm, GradientMatchesTheReference) {
             ASSERT_EQ(dz[i], residual ? grad(i) : 0);
           }
           ASSERT_TRUE(dx.guards_intact() && dz.guards_intact() && dgamma.guards_intact() && dbeta.guards_intact());
+        }
+}
+
+TEST(BatchNorm, TheMaskComputedFromXIsThatOfY) {
+  for (const DType dtype : kFloats)
+    for (const Layout layout : {Layout::row_major, Layout::channels_last, Layout::sliced})
+      for (const auto& shape : kShapes)
+        for (const bool affine : {false, true}) {
+          const Layer l(dtype, shape, layout);
+          const Array gamma = affine ? l.gamma.array() : Array{}, beta = affine ? l.beta.array() : Array{};
+          TestArray y(dtype, shape, layout);
+          batch_norm_apply(l.x, l.mean, l.invstd, gamma, beta, {}, true, y);
+          std::array<TestArray, 2> dx{y, y}, dgamma{l.mean, l.mean}, dbeta = dgamma;
+          batch_norm_grad(l.x, {.relu = true, .y = y}, l.g, l.mean, l.invstd, gamma, dx[0], dgamma[0], dbeta[0], {});
+          batch_norm_grad(l.x, {.relu = true, .beta = beta}, l.g, l.mean, l.invstd, gamma, dx[1], dgamma[1], dbeta[1],
+                          {});
+          for (const auto* pair : {&dx, &dgamma, &dbeta}) ASSERT_EQ((*pair)[0].bytes(), (*pair)[1].bytes());
         }
 }
 
@@ -188,7 +205,8 @@ TEST(BatchNorm, SameBitsForAnyThreadCount) {
         with_threads(threads, [&] {
           batch_norm_stats(l.x, mean[i], variance[i]);
           batch_norm_apply(l.x, l.mean, l.invstd, l.gamma, l.beta, l.residual, true, y[i]);
-          batch_norm_grad(l.x, y[i], l.g, l.mean, l.invstd, l.gamma, dx[i], dgamma[i], dbeta[i], {});
+          batch_norm_grad(l.x, {.relu = true, .y = y[i]}, l.g, l.mean, l.invstd, l.gamma, dx[i], dgamma[i], dbeta[i],
+                          {});
         });
       }
       for (const auto* pair : {&mean, &variance, &dgamma, &dbeta, &dx, &y})
