@@ -67,7 +67,7 @@ Model load_zoo(const ModelChoice& choice) {
 
 Model load_engine(const ModelChoice& choice) {
   Model model{.name = choice.text};
-  model.engine = Engine::load(choice.text);
+  model.engine = Engine::load(choice.text, {.verify = choice.verify});
   const auto inputs = model.engine->inputs();
   CHECK(inputs.size() == 1 && inputs[0].shape.size() == 4 && inputs[0].dtype == DType::f32,
         "{}: the commands run engines with one input of f32 images [N,C,H,W]", choice.text);
@@ -125,6 +125,10 @@ Model load_module(const ModelChoice& choice, const std::string& verb) {
 void add_model_options(CLI::App& app, ModelChoice& choice) {
   app.add_option("--shapes", choice.shapes, "Image of a zoo net, channels x height x width, e.g. 3x224x224");
   app.add_option("--seed", choice.seed, "Seed of a zoo net's weights")->capture_default_str();
+}
+
+void add_verify_option(CLI::App& app, ModelChoice& choice) {
+  app.add_flag("--verify", choice.verify, "Also compare the file's weights with their hashes: reads all of it");
 }
 
 Traced trace_model(const Model& model, int64_t max_batch) {
