@@ -81,7 +81,7 @@ class HostileCalls : public testing::TestWithParam<const OpDef*> {};
 
 TEST_P(HostileCalls, WhatShapeRulesAcceptCanRun) {
   constexpr int kCalls = 5000, kMost = 40 * kCalls;  // some ops accept few calls
-  constexpr int64_t kLargest = 100000;  // elements of a result that is worth computing
+  constexpr int64_t kLargest = 100000;               // elements of a result that is worth computing
   const OpDef& op = *GetParam();
   const NoGrad no_grad;
   Calls calls(std::hash<std::string_view>()(op.name));
