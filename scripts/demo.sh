@@ -1,20 +1,36 @@
 #!/usr/bin/env bash
 # From nothing to a trained, fused, checked and measured network. Installs Debian packages, builds, trains on
-# Fashion-MNIST, compiles an engine, compares and measures both, and writes a report. A second run is incremental.
+# Fashion-MNIST, compiles an engine, compares and measures both, and writes a report to runs/demo.
+# Usage: demo.sh [OPTIONS OF ingot train]
+# A second run builds what changed and goes on with the training in runs/demo where it stopped, at its end if it is
+# done. `demo.sh --overwrite` trains anew; `demo.sh --set epochs=1` trains shorter.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 install_packages scripts/packages.txt
 build release ingot
 
-run() {
-  printf '\n$ ingot %s\n' "$*"
-  build/release/ingot "$@"
-}
+out=runs/demo
+if [ $# -eq 0 ] && [ -e "$out/config.yaml" ]; then
+  say "$out holds a run: going on with it (demo.sh --overwrite trains anew)"
+  set -- --resume
+fi
 
-run train configs/fashion_mnist.yaml --out runs/demo --overwrite
-run eval runs/demo --save-images runs/demo/images --count 8
-run build runs/demo -o runs/demo/model.ingot
-run compare runs/demo runs/demo/model.ingot
-run bench runs/demo runs/demo/model.ingot --duration 2
-run predict runs/demo/model.ingot runs/demo/images/0000_*.png runs/demo/images/0001_*.png
-run report runs/demo
+# Each command as a user would type it.
+run() {
+  printf '\n$ ingot'
+  printf ' %q' "$@"
+  printf '\n'
+  ingot "$@"
+}
+say "the commands that follow can be repeated, after these two:"
+printf '$ cd %q\n$ PATH=$PWD/build/release:$PATH\n' "$PWD"
+PATH=$PWD/build/release:$PATH
+
+run train configs/fashion_mnist.yaml --out "$out" "$@"
+run eval "$out" --save-images "$out/images" --count 8
+run build "$out" -o "$out/model.ingot"
+run compare "$out" "$out/model.ingot"
+run bench "$out" "$out/model.ingot" --duration 2
+images=("$out"/images/000[01]_*.png)
+run predict "$out/model.ingot" "${images[@]:0:2}"
+run report "$out"

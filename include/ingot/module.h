@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -100,6 +101,8 @@ class Module {
   /// Each tensor once, under its first name.
   TensorsByName named_parameters(bool recurse = true) const;
   TensorsByName named_buffers(bool recurse = true) const;
+  /// Parameters and buffers together: the names that trace() (graph.h) gives to constants.
+  std::map<std::string, Tensor> named_tensors() const;
   Tensors parameters(bool recurse = true) const;
   Tensors buffers(bool recurse = true) const;
 

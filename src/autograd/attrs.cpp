@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -220,7 +221,11 @@ void refuse_name(std::string_view name, std::span<const std::string_view> names)
 }
 
 std::span<const std::string_view> enum_names(DType) {
-  static constexpr std::string_view kNames[] = {"f32", "f64", "bf16", "f16", "i64", "i32", "u8", "i8", "bool"};
+  static const auto kNames = [] {
+    std::array<std::string_view, static_cast<size_t>(DType::boolean) + 1> names;
+    for (size_t i = 0; i < names.size(); ++i) names[i] = name_of(static_cast<DType>(i));
+    return names;
+  }();
   return kNames;
 }
 

@@ -46,8 +46,9 @@ std::string cell(const Json& value) { return value.is_null() ? "-" : html::numbe
 
 }  // namespace
 
-Json checkpoint_info(const std::filesystem::path& path) {
+Json checkpoint_info(const std::filesystem::path& path, bool verify) {
   const Safetensors file = load_safetensors(path);
+  if (verify) verify_content_hash(file, path);
   Json tensors = Json::array();
   for (const auto& [name, tensor] : file.tensors) tensors.push_back(tensor_info(name, tensor));
   return {{"file", path.string()}, {"metadata", file.metadata}, {"tensors", tensors}};

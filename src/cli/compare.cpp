@@ -196,10 +196,12 @@ Work declare(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   app.add_flag("--per-layer", options->per_layer, "Compare every value that survives fusion");
   add_model_options(app, options->a);
+  add_verify_option(app, options->a);
   add_threads_option(app);
   add_json_option(app, options->json);
   return [options] {
     options->b.seed = options->a.seed;
+    options->b.verify = options->a.verify;
     if (options->b.text.starts_with("zoo:")) options->b.shapes = options->a.shapes;
     if (!options->a.text.starts_with("zoo:")) options->a.shapes.clear();
     return work(*options);

@@ -232,7 +232,7 @@ void print(const Inspection& inspection, bool json) {
 
 int work(const Options& options) {
   if (options.model.text.ends_with(".safetensors")) {
-    const Json info = reading([&] { return checkpoint_info(options.model.text); });
+    const Json info = reading([&] { return checkpoint_info(options.model.text, options.model.verify); });
     write_out(options.json ? info.dump() + "\n" : checkpoint_text(info));
     return kDone;
   }
@@ -252,6 +252,7 @@ Work declare(CLI::App& app) {
   app.add_flag("--report", options->report, "What was fused, and what not and why");
   app.add_flag("--fused", options->fused, "Show a network's graph after the passes, not as it was traced");
   add_model_options(app, options->model);
+  add_verify_option(app, options->model);
   add_json_option(app, options->json);
   return [options] { return work(*options); };
 }

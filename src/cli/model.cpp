@@ -67,7 +67,7 @@ Model load_zoo(const ModelChoice& choice) {
 
 Model load_engine(const ModelChoice& choice) {
   Model model{.name = choice.text};
-  model.engine = Engine::load(choice.text);
+  model.engine = Engine::load(choice.text, {.verify = choice.verify});
   const auto inputs = model.engine->inputs();
   CHECK(inputs.size() == 1 && inputs[0].shape.size() == 4 && inputs[0].dtype == DType::f32,
         "{}: the commands run engines with one input of f32 images [N,C,H,W]", choice.text);
@@ -127,11 +127,8 @@ void add_model_options(CLI::App& app, ModelChoice& choice) {
   app.add_option("--seed", choice.seed, "Seed of a zoo net's weights")->capture_default_str();
 }
 
-NamedConstants constants_of(const Module& module) {
-  NamedConstants names;
-  for (const auto& [name, tensor] : module.named_parameters()) names.emplace(name, tensor);
-  for (const auto& [name, tensor] : module.named_buffers()) names.emplace(name, tensor);
-  return names;
+void add_verify_option(CLI::App& app, ModelChoice& choice) {
+  app.add_flag("--verify", choice.verify, "Also compare the file's weights with their hashes: reads all of it");
 }
 
 Traced trace_model(const Model& model, int64_t max_batch) {
@@ -143,7 +140,7 @@ Traced trace_model(const Model& model, int64_t max_batch) {
   const NoGrad no_grad;
   return reading([&] {
     return check_trace(
-        call, {image}, constants_of(*model.module),
+        call, {image}, model.module->named_tensors(),
         {.ranges = {{kBatchSymbol, {.example = example, .min = 1, .max = max_batch}}}, .output_names = {"scores"}});
   });
 }

@@ -20,9 +20,10 @@ inline constexpr int64_t kExampleBatch = 8;
 inline constexpr const char* kBatchSymbol = "n";
 
 struct ModelChoice {
-  std::string text;    // as the user wrote it
-  std::string shapes;  // "3x224x224": the image that a net of the zoo is made for; empty: its usual one
-  uint64_t seed = 0;   // of a zoo net's weights
+  std::string text;     // as the user wrote it
+  std::string shapes;   // "3x224x224": the image that a net of the zoo is made for; empty: its usual one
+  uint64_t seed = 0;    // of a zoo net's weights
+  bool verify = false;  // an engine's weights with their hashes
 };
 
 /// A model that was named on the command line: a module in eval mode or an engine, and what its images are.
@@ -45,12 +46,11 @@ Model load_module(const ModelChoice& choice, const std::string& verb);
 
 /// --shapes and --seed.
 void add_model_options(CLI::App& app, ModelChoice& choice);
+/// --verify.
+void add_verify_option(CLI::App& app, ModelChoice& choice);
 
 /// The module in eval mode as a graph from "image" to "scores", its batch free from 1 to `max_batch`.
 Traced trace_model(const Model& model, int64_t max_batch = kMaxBatch);
-
-/// The parameters and buffers of a module by name, as graphs name them.
-NamedConstants constants_of(const Module& module);
 
 /// All names of pass_names(): what leaves a graph as it was traced.
 std::set<std::string> all_passes();

@@ -116,6 +116,7 @@ Work declare(CLI::App& app) {
   app.add_option("images", options->images, "PNG files of the size that the network takes")->required();
   app.add_option("--top", options->top, "Classes to show")->check(CLI::PositiveNumber)->capture_default_str();
   add_model_options(app, options->model);
+  add_verify_option(app, options->model);
   add_threads_option(app);
   add_json_option(app, options->json);
   return [options] { return work(*options); };

@@ -5,9 +5,10 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/convert.h"
 #include "base/philox.h"
 #include "base/text.h"
-#include "tensor/each_element.h"
+#include "base/visit_dtype.h"
 #include "tensor/impl.h"
 
 namespace ingot {
@@ -86,9 +87,8 @@ Tensor RandomCrop::apply(const Tensor& image, RandomKey key) const {
   check_image(image, *this);
   const Place at = place(image.size(1), image.size(2), key);
   const Tensor out = empty_image(image.size(0), height, width, image.dtype());
-  with_type(image.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    copy_window(array_of(image), array_of(out), at.top, at.left, static_cast<T>(static_cast<float>(options.fill)));
+  visit_dtype(image.dtype(), [&]<class T>(std::type_identity<T>) {
+    copy_window(array_of(image), array_of(out), at.top, at.left, convert<T>(options.fill));
   });
   return out;
 }
@@ -108,8 +108,7 @@ Tensor RandomHorizontalFlip::apply(const Tensor& image, RandomKey key) const {
   const Tensor out = empty_image(image.size(0), image.size(1), image.size(2), image.dtype());
   const Array from = array_of(image);
   Array to = array_of(out);
-  with_type(image.dtype(), [&](auto zero) {
-    using T = decltype(zero);
+  visit_dtype(image.dtype(), [&]<class T>(std::type_identity<T>) {
     to.data = to.as<T>() + (to.shape[2] - 1) * to.strides[2];
     to.strides[2] = -to.strides[2];
     copy_window(from, to, 0, 0, T{});
@@ -167,8 +166,7 @@ Tensor Normalize::apply(const Tensor& image, RandomKey) const {
   CHECK(image.dtype() == DType::f32 || image.dtype() == DType::f64,
         "{}: needs f32 or f64, not {}; put ToDtype before it", str(), name_of(image.dtype()));
   Tensor out = empty_image(image.size(0), image.size(1), image.size(2), image.dtype());
-  with_type(image.dtype(), [&](auto zero) {
-    using T = decltype(zero);
+  visit_dtype(image.dtype(), [&]<class T>(std::type_identity<T>) {
     if constexpr (std::is_floating_point_v<T>) {
       each_pixel<T, T>(image, out, [&](int64_t c, T x, T& y) {
         const auto k = mean.size() == 1 ? 0 : static_cast<size_t>(c);

@@ -116,10 +116,10 @@ std::string latencies(const Json& bench) {
   for (const Latency& l : all) most = std::max(most, l.median);
   const Json& first = member(bench, "models").is_array() ? member(bench, "models")[0] : bench;
   std::string out =
-      fmt::format("<p>Milliseconds a call of {:.0f} image{} on {:.0f} threads; the bar is the median.</p>\n",
+      fmt::format("<p>Milliseconds a call of {:.0f} image{} on {:.0f} threads; bars show the median.</p>\n",
                   number_at(first, "batch").value_or(0), number_at(first, "batch").value_or(0) == 1 ? "" : "s",
                   number_at(first, "threads").value_or(0));
-  out += "<div class=\"scroll\"><table>\n<tr><th>form</th><th></th>";
+  out += "<div class=\"scroll latencies\"><table>\n<tr><th>form</th><th class=\"bar\"></th>";
   for (const char* name : {"median", "min", "mean", "p90", "p99", "images/s", "speed-up"})
     out += fmt::format("<th class=\"n\">{}</th>", name);
   out += "</tr>\n";

@@ -51,11 +51,13 @@ td.bar span { display: block; height: 14px; background: var(--blue); border-radi
 .missing { background: var(--tint); border-left: 4px solid var(--orange); padding: 8px 12px; margin: .6rem 0; }
 code, pre { font: 13px/1.45 ui-monospace, "DejaVu Sans Mono", monospace; }
 code { overflow-wrap: anywhere; }
+td code, td.yes, td.no { white-space: nowrap; }
 pre { background: var(--tint); border-radius: 8px; padding: 10px; margin: .4rem 0; overflow: auto; max-height: 30rem; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 12px; }
 .pair > div { min-width: 0; }
 summary { cursor: pointer; margin: .6rem 0; }
 footer { margin: 2.5rem 0 1rem; color: var(--soft); font-size: .9rem; }
+@media (max-width: 520px) { .latencies .bar { display: none; } }  /* its numbers would lie outside the screen */
 @media print { pre { max-height: none; } nav { display: none; } }
 )css";
 }

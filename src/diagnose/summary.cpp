@@ -70,19 +70,14 @@ void add_node(const Node& node, Summary& summary) {
 Summary summarise(Module& module, const Shape& image) {
   Summary summary{.input = {1, image[0], image[1], image[2]}};
   const NoGrad no_grad;
-  NamedConstants names;
-  for (const auto& [name, tensor] : module.named_parameters()) {
-    names.emplace(name, tensor);
-    summary.parameters += tensor.numel().value();
-    if (tensor.requires_grad()) summary.trainable += tensor.numel().value();
+  for (const Tensor& x : module.parameters()) {
+    summary.parameters += x.numel().value();
+    if (x.requires_grad()) summary.trainable += x.numel().value();
   }
-  for (const auto& [name, tensor] : module.named_buffers()) {
-    names.emplace(name, tensor);
-    summary.buffers += tensor.numel().value();
-  }
+  for (const Tensor& x : module.buffers()) summary.buffers += x.numel().value();
   const Shapes recorded(module, summary);
   const auto call = [&](const Tensors& in) { return module.call(in); };
-  const Traced traced = trace(call, {{.name = "image", .shape = summary.input}}, names);
+  const Traced traced = trace(call, {{.name = "image", .shape = summary.input}}, module.named_tensors());
   for (const Node& node : traced.graph.nodes()) add_node(node, summary);
   return summary;
 }

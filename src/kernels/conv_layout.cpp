@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/parallel.h"
+#include "base/visit_dtype.h"
 #include "kernels/conv.h"
 
 namespace ingot::kernels {
@@ -41,20 +42,6 @@ void copy_rows(const Array& from, const Array& to) {
   });
 }
 
-template <class F>
-void with_type(DType dtype, F f) {
-  switch (dtype) {
-    case DType::f32:
-      return f(float());
-    case DType::f64:
-      return f(double());
-    case DType::bf16:
-      return f(bf16());
-    default:
-      fail("convolution takes f32, f64 or bf16, not {}", name_of(dtype));
-  }
-}
-
 }  // namespace
 
 bool is_channels_last(const Array& array) {
@@ -77,8 +64,9 @@ Array channels_last(const Array& like, DType dtype, void* data) {
 }
 
 void copy_4d(const Array& from, const Array& to) {
-  with_type(from.dtype,
-            [&]<class From>(From) { with_type(to.dtype, [&]<class To>(To) { copy_rows<From, To>(from, to); }); });
+  visit_floating(from.dtype, [&]<class From>(std::type_identity<From>) {
+    visit_floating(to.dtype, [&]<class To>(std::type_identity<To>) { copy_rows<From, To>(from, to); });
+  });
 }
 
 void copy_strided(const Array& from, const Array& to) {

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/parallel.h"
+#include "base/visit_dtype.h"
 #include "kernels/conv.h"
 #include "kernels/conv_activation.h"
 
@@ -13,24 +14,10 @@ int64_t at(const Array& a, int64_t i, int64_t j, int64_t k, int64_t l) {
   return i * a.strides[0] + j * a.strides[1] + k * a.strides[2] + l * a.strides[3];
 }
 
-template <class F>
-void with_float_type(DType dtype, F f) {
-  switch (dtype) {
-    case DType::f32:
-      return f(float());
-    case DType::f64:
-      return f(double());
-    case DType::bf16:
-      return f(bf16());
-    default:
-      fail("convolution takes f32, f64 or bf16, not {}", name_of(dtype));
-  }
-}
-
 double bias_at(const Array& bias, int64_t o) {
   if (!bias) return 0;
   double value = 0;
-  with_float_type(bias.dtype, [&]<class T>(T) { value = bias.as<T>()[o * bias.strides[0]]; });
+  visit_floating(bias.dtype, [&]<class T>(std::type_identity<T>) { value = bias.as<T>()[o * bias.strides[0]]; });
   return value;
 }
 
@@ -147,15 +134,15 @@ void grad_weight(const Array& x, const Array& g, const ConvGeometry& geometry, c
 }  // namespace
 
 void conv2d_reference(const ConvArgs& args) {
-  with_float_type(args.y.dtype, [&]<class T>(T) { forward<T>(args); });
+  visit_floating(args.y.dtype, [&]<class T>(std::type_identity<T>) { forward<T>(args); });
 }
 
 void conv2d_grad_input_reference(const Array& g, const Array& weight, const ConvGeometry& geometry, const Array& dx) {
-  with_float_type(dx.dtype, [&]<class T>(T) { grad_input<T>(g, weight, geometry, dx); });
+  visit_floating(dx.dtype, [&]<class T>(std::type_identity<T>) { grad_input<T>(g, weight, geometry, dx); });
 }
 
 void conv2d_grad_weight_reference(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight) {
-  with_float_type(dweight.dtype, [&]<class T>(T) { grad_weight<T>(x, g, geometry, dweight); });
+  visit_floating(dweight.dtype, [&]<class T>(std::type_identity<T>) { grad_weight<T>(x, g, geometry, dweight); });
 }
 
 }  // namespace ingot::kernels

@@ -242,6 +242,11 @@ TensorsByName Module::named_parameters(bool recurse) const {
   return Walk::tensors(*this, &Module::parameters_, recurse);
 }
 TensorsByName Module::named_buffers(bool recurse) const { return Walk::tensors(*this, &Module::buffers_, recurse); }
+std::map<std::string, Tensor> Module::named_tensors() const {
+  std::map<std::string, Tensor> found;
+  for (const TensorsByName& part : {named_parameters(), named_buffers()}) found.insert(part.begin(), part.end());
+  return found;
+}
 Tensors Module::parameters(bool recurse) const {
   Tensors found;
   for (auto& [name, x] : named_parameters(recurse)) found.push_back(std::move(x));

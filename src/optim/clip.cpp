@@ -3,12 +3,12 @@
 
 #include "base/check.h"
 #include "base/parallel.h"
+#include "base/visit_dtype.h"
 #include "ingot/autograd.h"
 #include "ingot/ops.h"
 #include "ingot/optim.h"
 #include "kernels/elementwise.h"
 #include "ops/rules.h"
-#include "tensor/each_element.h"
 #include "tensor/impl.h"
 
 namespace ingot {
@@ -23,8 +23,8 @@ std::vector<double> over_chunks(const Tensor& grad, const Combine& combine) {
   const Tensor dense = grad.is_dense() ? grad : contiguous(grad);
   const int64_t count = dense.numel();
   std::vector<double> partial(static_cast<size_t>((count + kChunk - 1) / kChunk), 0.0);
-  with_type(dense.dtype(), [&](auto zero) {
-    const auto* values = dense.data<decltype(zero)>();
+  visit_dtype(dense.dtype(), [&]<class T>(std::type_identity<T>) {
+    const auto* values = dense.data<T>();
     parallel_for(static_cast<int64_t>(partial.size()), 1, [&](int64_t begin, int64_t end) {
       for (int64_t chunk = begin; chunk < end; ++chunk) {
         double& total = partial[static_cast<size_t>(chunk)];

@@ -7,8 +7,6 @@ namespace ingot {
 /// What the engine must know of an op besides its definition.
 struct OpRule {
   std::string_view op;
-  int least = 1, most = 1;   // operands; most < 0: any number
-  unsigned optional = 0;     // bits of the operands that may be absent
   unsigned in_place = 0;     // bits of the operands whose memory the first result may take over
   bool elementwise = false;  // in place, other operands may then be the same array; else they must not touch its memory
   bool wants_dense = false;  // the kernel copies operands and results that are not dense

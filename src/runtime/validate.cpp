@@ -111,11 +111,10 @@ class Validator {
     const PlanStep& step = plan_.steps[static_cast<size_t>(index)];
     CHECK(step.op != nullptr, "step {} has no op", index);
     const std::string name = name_of(step);
-    const OpRule* rule = rule_of(step.op->name);
-    CHECK(rule != nullptr, "{}: engines do not run this op", name);
+    CHECK(rule_of(step.op->name) != nullptr, "{}: engines do not run this op", name);
     const auto count = static_cast<int>(step.operands.size());
-    CHECK(count >= rule->least && (rule->most < 0 || count <= rule->most), "{} has {} operands", name, count);
-    for (int i = 0; i < count; ++i) check_operand(step, name, *rule, i);
+    CHECK(count >= step.op->operands.least && count <= step.op->operands.most, "{} has {} operands", name, count);
+    for (int i = 0; i < count; ++i) check_operand(step, name, i);
     CHECK((step.attrs ? step.attrs.type() : nullptr) == step.op->attrs, "{} has attributes of another op", name);
     check_numbers(step.attrs, name);
     const Tactic* tactic = find_tactic(*step.op, step.tactic);
@@ -131,10 +130,10 @@ class Validator {
     }
   }
 
-  void check_operand(const PlanStep& step, const std::string& name, const OpRule& rule, int i) {
+  void check_operand(const PlanStep& step, const std::string& name, int i) {
     const TensorId id = step.operands[static_cast<size_t>(i)];
     if (id == kAbsent) {
-      CHECK(i < 32 && (rule.optional >> i & 1u) != 0, "{} lacks operand {}", name, i);
+      CHECK(i < 32 && (step.op->operands.optional >> i & 1u) != 0, "{} lacks operand {}", name, i);
       return;
     }
     CHECK(in_range(id) && made(id), "{} reads operand {} before it is made", name, i);

@@ -22,30 +22,4 @@ void each_element(const Array& a, const Body& body) {
   }
 }
 
-/// Calls body(T{}) with the C++ type of a dtype.
-template <class Body>
-auto with_type(DType dtype, const Body& body) {
-  switch (dtype) {
-    case DType::f32:
-      return body(float{});
-    case DType::f64:
-      return body(double{});
-    case DType::bf16:
-      return body(bf16{});
-    case DType::f16:
-      return body(f16{});
-    case DType::i64:
-      return body(int64_t{});
-    case DType::i32:
-      return body(int32_t{});
-    case DType::u8:
-      return body(uint8_t{});
-    case DType::i8:
-      return body(int8_t{});
-    case DType::boolean:
-      break;
-  }
-  return body(bool{});
-}
-
 }  // namespace ingot

@@ -6,31 +6,22 @@
 #include <numbers>
 
 #include "base/check.h"
+#include "base/convert.h"
 #include "base/parallel.h"
 #include "base/philox.h"
+#include "base/visit_dtype.h"
 #include "tensor/each_element.h"
 #include "tensor/impl.h"
 
 namespace ingot {
 namespace {
 
-template <class To, class From>
-To convert(From value) {
-  if constexpr (std::is_same_v<From, f16> || std::is_same_v<From, bf16>)
-    return convert<To>(static_cast<float>(value));
-  else if constexpr (std::is_same_v<To, f16> || std::is_same_v<To, bf16>)
-    return To(static_cast<float>(value));
-  else
-    return static_cast<To>(value);
-}
-
 /// x at each row-major position i is one of the two numbers that draw(i / 2) makes of a counter; rows of the first
 /// dimension are spread over the threads.
 template <class Draw>
 void fill_random(Tensor& x, const Draw& draw) {
   CHECK(x.dtype() == DType::f32 || x.dtype() == DType::f64, "random values are f32 or f64, not {}", name_of(x.dtype()));
-  with_type(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
+  visit_dtype(x.dtype(), [&]<class T>(std::type_identity<T>) {
     T* data = x.mutable_data<T>();
     Array row = array_of(x);
     const int64_t rows = row.rank > 0 ? row.shape[0] : 1, step = row.rank > 0 ? row.strides[0] : 0;
@@ -81,14 +72,14 @@ const void* Tensor::checked_data(DType wanted) const {
 double Tensor::item_as_double() const {
   CHECK(defined(), "the tensor is undefined");
   CHECK(is_abstract() || numel() == 1, "item() needs one element, the tensor is {}", to_string(shape()));
-  return with_type(dtype(), [&](auto zero) { return convert<double>(*data<decltype(zero)>()); });
+  return visit_dtype(dtype(), [&]<class T>(std::type_identity<T>) { return convert<double>(*data<T>()); });
 }
 
 template <class T>
 std::vector<T> Tensor::to_vector() const {
   std::vector<T> out;
-  with_type(dtype(), [&](auto zero) {
-    const auto* from = data<decltype(zero)>();
+  visit_dtype(dtype(), [&]<class From>(std::type_identity<From>) {
+    const From* from = data<From>();
     out.resize(static_cast<size_t>(numel().value()));
     each_element(array_of(*this), [&](int64_t i, int64_t at) { out[static_cast<size_t>(i)] = convert<T>(from[at]); });
   });
@@ -161,8 +152,7 @@ Tensor empty(const Shape& shape, DType dtype) { return empty(shape, dtype, defau
 
 Tensor full(const Shape& shape, double value, DType dtype) {
   Tensor x = empty(shape, dtype);
-  with_type(dtype, [&](auto zero) {
-    using T = decltype(zero);
+  visit_dtype(dtype, [&]<class T>(std::type_identity<T>) {
     std::fill_n(x.mutable_data<T>(), numel(shape).value(), convert<T>(value));
   });
   return x;
@@ -173,8 +163,7 @@ Tensor scalar(double value, DType dtype) { return full({}, value, dtype); }
 
 Tensor arange(int64_t count, DType dtype) {
   Tensor x = empty({count}, dtype);
-  with_type(dtype, [&](auto zero) {
-    using T = decltype(zero);
+  visit_dtype(dtype, [&]<class T>(std::type_identity<T>) {
     T* data = x.mutable_data<T>();
     for (int64_t i = 0; i < count; ++i) data[i] = convert<T>(i);
   });

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "autograd/tape.h"
+#include "error_of.h"
 #include "ingot/ops.h"
 #include "ops/ops.h"
 #include "tensor/impl.h"
@@ -12,15 +13,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-std::string message(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
 
 Tensor leaf(const std::vector<double>& values) {
   return from_vector(values, {static_cast<int64_t>(values.size())}).set_requires_grad();
@@ -69,7 +61,7 @@ TEST(BackwardTest, FreesWhatItSaved) {
   EXPECT_GE(memory_use().used, before + 3 * 8000);
   backward(loss);
   EXPECT_LT(memory_use().used, before + 2 * 8000) << "x's gradient and the loss are left";
-  EXPECT_THAT(message([&] { backward(loss); }), HasSubstr("retain_graph"));
+  EXPECT_THAT(error_of([&] { backward(loss); }), HasSubstr("retain_graph"));
 }
 
 TEST(BackwardTest, SavedTensorsAreFreedWhileItRuns) {
@@ -91,16 +83,16 @@ TEST(BackwardTest, RefusesOverwrittenTensors) {
   const Tensor loss = sum(exp(y) * y);
   Tensor alias = detach(y);
   fill(alias, 0);
-  EXPECT_THAT(message([&] { backward(loss); }), HasSubstr("overwritten"));
+  EXPECT_THAT(error_of([&] { backward(loss); }), HasSubstr("overwritten"));
 }
 
 TEST(BackwardTest, NeedsAScalarOrAGradient) {
   const Tensor x = leaf({1, 2});
-  EXPECT_THAT(message([&] { backward(x * 2.0); }), HasSubstr("more than one element"));
+  EXPECT_THAT(error_of([&] { backward(x * 2.0); }), HasSubstr("more than one element"));
   backward(x * 2.0, from_vector<double>({1, 10}, {2}));
   EXPECT_THAT(x.grad().to_vector<double>(), ElementsAre(2, 20));
-  EXPECT_THAT(message([&] { backward(scalar(1)); }), HasSubstr("requires_grad"));
-  EXPECT_THAT(message([&] { backward(x * 2.0, ones({3}, DType::f64)); }), HasSubstr("does not match"));
+  EXPECT_THAT(error_of([&] { backward(scalar(1)); }), HasSubstr("requires_grad"));
+  EXPECT_THAT(error_of([&] { backward(x * 2.0, ones({3}, DType::f64)); }), HasSubstr("does not match"));
 }
 
 TEST(BackwardTest, NoGradRecordsNothing) {
@@ -179,11 +171,11 @@ TEST(TapeTest, LongChainsComeAndGo) {
 TEST(TapeTest, ErrorsNameOpAndModulePath) {
   const ModuleScope outer("layer1"), inner("conv");
   EXPECT_EQ(current_module_path(), "layer1.conv");
-  EXPECT_EQ(message([] { conv2d(zeros({8, 3, 56, 56}), zeros({128, 64, 3, 3})); }),
+  EXPECT_EQ(error_of([] { conv2d(zeros({8, 3, 56, 56}), zeros({128, 64, 3, 3})); }),
             "[conv2d] layer1.conv: weight [128, 64, 3, 3] needs 64 input channels, x is [8, 3, 56, 56]");
-  EXPECT_THAT(message([] { add(zeros({2}), zeros({2}, DType::f64)); }), HasSubstr("the operands are f32 and f64"));
-  EXPECT_THAT(message([] { add(zeros({2}), zeros({3})); }), HasSubstr("shapes [2] and [3] do not broadcast"));
-  EXPECT_THAT(message([] { add(zeros({2}, DType::f16), zeros({2}, DType::f16)); }),
+  EXPECT_THAT(error_of([] { add(zeros({2}), zeros({2}, DType::f64)); }), HasSubstr("the operands are f32 and f64"));
+  EXPECT_THAT(error_of([] { add(zeros({2}), zeros({3})); }), HasSubstr("shapes [2] and [3] do not broadcast"));
+  EXPECT_THAT(error_of([] { add(zeros({2}, DType::f16), zeros({2}, DType::f16)); }),
               HasSubstr("f16 is for storage only"));
 }
 
@@ -209,10 +201,10 @@ TEST(AttrsTest, PrintWhatTheyParse) {
   const AttrsType& conv = *find_op("conv2d")->attrs;
   EXPECT_EQ(to_string(parse_attrs(conv, "stride=[2, 1], groups=3")),
             "stride=[2, 1], padding=[0, 0, 0, 0], dilation=[1, 1], groups=3");
-  EXPECT_THAT(message([&] { parse_attrs(conv, "strid=[1, 1]"); }), HasSubstr("no attribute 'strid'"));
-  EXPECT_THAT(message([&] { parse_attrs(conv, "stride=[1]"); }),
+  EXPECT_THAT(error_of([&] { parse_attrs(conv, "strid=[1, 1]"); }), HasSubstr("no attribute 'strid'"));
+  EXPECT_THAT(error_of([&] { parse_attrs(conv, "stride=[1]"); }),
               HasSubstr("attribute 'stride': [1] should have 2 numbers"));
-  EXPECT_THAT(message([&] { parse_attrs(conv, "groups=1.5"); }), HasSubstr("whole number"));
+  EXPECT_THAT(error_of([&] { parse_attrs(conv, "groups=1.5"); }), HasSubstr("whole number"));
   for (const char* bad : {"stride", "stride=", "stride=[1, 1", "groups=1 padding=[0,0,0,0]", "groups=\"x"})
     EXPECT_THROW(parse_attrs(conv, bad), Error) << bad;
 }
@@ -228,7 +220,7 @@ TEST(GradcheckTest, FindsAWrongGradient) {
                     .vjp = [](const VjpArgs& a) { return Tensors{a.grad[0] * a.in[0]}; },
                     .keeps = {.inputs = {0}}};
   EXPECT_THAT(
-      message([&] { gradcheck([&](const Tensors& in) { return Tensors{apply(wrong, {in[0]})}; }, {leaf({1, 2})}); }),
+      error_of([&] { gradcheck([&](const Tensors& in) { return Tensors{apply(wrong, {in[0]})}; }, {leaf({1, 2})}); }),
       HasSubstr("gradcheck: first gradient of input 0 [2] at element 0"));
 }
 
@@ -237,7 +229,7 @@ TEST(GradientlessTest, RefusesToDifferentiateTwiceByName) {
                    .infer = [](const InferArgs& a) { return Results(a.in[0]); },
                    .eval = [](const EvalArgs& a) { *a.out[0].as<double>() = *a.in[0].as<double>(); }};
   const Tensor x = leaf({1});
-  EXPECT_THAT(message([&] { backward(sum(apply(once, {x}))); }), HasSubstr("[once] : has no gradient"));
+  EXPECT_THAT(error_of([&] { backward(sum(apply(once, {x}))); }), HasSubstr("[once] : has no gradient"));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "base/parallel.h"
 #include "base/philox.h"
 #include "base/text.h"
+#include "error_of.h"
 #include "ingot/dtype.h"
 
 namespace ingot {
@@ -172,12 +173,7 @@ TEST_F(Files, AFullDiskLeavesTheOldFile) {
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
   const rlimit small{.rlim_cur = 4096, .rlim_max = before.rlim_max};
   setrlimit(RLIMIT_FSIZE, &small);
-  std::string message;
-  try {
-    write_file_atomic(path, std::string(100000, 'x'));
-  } catch (const Error& e) {
-    message = e.what();
-  }
+  const std::string message = error_of([&] { write_file_atomic(path, std::string(100000, 'x')); });
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
   EXPECT_THAT(message, HasSubstr("cannot write"));
@@ -185,17 +181,9 @@ TEST_F(Files, AFullDiskLeavesTheOldFile) {
 }
 
 TEST_F(Files, NamesPathAndReason) {
-  const auto message = [](const auto& f) -> std::string {
-    try {
-      f();
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "";
-  };
-  EXPECT_THAT(message([&] { read_file(folder_ / "none"); }), HasSubstr("none: No such file"));
-  EXPECT_THAT(message([&] { read_file(folder_); }), HasSubstr("not a regular file"));
-  EXPECT_THAT(message([&] { write_file_atomic(folder_ / "no" / "x", "y"); }),
+  EXPECT_THAT(error_of([&] { read_file(folder_ / "none"); }), HasSubstr("none: No such file"));
+  EXPECT_THAT(error_of([&] { read_file(folder_); }), HasSubstr("not a regular file"));
+  EXPECT_THAT(error_of([&] { write_file_atomic(folder_ / "no" / "x", "y"); }),
               HasSubstr("no/x: cannot write: No such file"));
 }
 

@@ -31,11 +31,11 @@ struct Outcome : Finished {
 };
 
 /// Runs `ingot` with the words of this line, apart by blanks.
-inline Outcome run_line(const std::string& line) {
+inline Outcome run_line(const std::string& line, const fs::path& folder = {}) {
   std::istringstream in(line);
   std::vector<std::string> words;
   for (std::string word; in >> word;) words.push_back(word);
-  return {ingot(words)};
+  return {ingot(words, folder)};
 }
 
 }  // namespace ingot

@@ -261,11 +261,11 @@ INSTANTIATE_TEST_SUITE_P(Cli, Refusals,
                                          Refused{"summary zoo:lenet --shapes 1x28", "--shapes is '1x28'"},
                                          Refused{"summary zoo:lenet --shapes 1x27x28", "fc1"},
                                          Refused{"summary zoo:small_cnn --shapes 1x12x16", "square"},
-                                         Refused{"build zoo:lenet -o /tmp/x.ingot --disable-pass fold_conv_batchnorm",
+                                         Refused{"build zoo:lenet -o DIR/x.ingot --disable-pass fold_conv_batchnorm",
                                                  "did you mean 'fold_conv_batch_norm'?"},
-                                         Refused{"build zoo:lenet -o /tmp/model.bin", "ends in .ingot"},
+                                         Refused{"build zoo:lenet -o DIR/model.bin", "ends in .ingot"},
                                          Refused{"build zoo:lenet", "--output is required"},
-                                         Refused{"build zoo:lenet -o /tmp/x.ingot --max-batch 0", "--max-batch"},
+                                         Refused{"build zoo:lenet -o DIR/x.ingot --max-batch 0", "--max-batch"},
                                          Refused{"compare zoo:lenet zoo:resnet18", "takes images"},
                                          Refused{"report /nowhere/run", "there is no such folder"},
                                          Refused{"bench", "models is required"}, Refused{"paint zoo:lenet", "paint"}));
@@ -274,15 +274,6 @@ TEST(Cli, AnUnwritableFolderFailsWithOne) {
   const Outcome o = run_line("build zoo:lenet --no-timing -o /nowhere/at/all.ingot");
   EXPECT_EQ(o.code, 1) << o.err;
   EXPECT_THAT(o.err, HasSubstr("/nowhere/at/all.ingot"));
-}
-
-TEST(Cli, EveryVerbHasHelpWithAnExample) {
-  for (const char* verb : {"build", "compare", "bench", "predict", "report", "inspect", "summary", "doctor"}) {
-    const Outcome o = run_line(std::string(verb) + " --help");
-    EXPECT_EQ(o.code, 0) << verb;
-    EXPECT_THAT(o.out, HasSubstr(std::string("ingot ") + verb)) << verb;
-    EXPECT_THAT(o.out, HasSubstr("Example"));
-  }
 }
 
 TEST(Cli, SummaryCountsAsTorchvisionDoes) {

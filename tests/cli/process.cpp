@@ -31,12 +31,13 @@ void close_once(int& fd) {
 
 }  // namespace
 
-Process::Process(const std::vector<std::string>& command) {
+Process::Process(const std::vector<std::string>& command, const std::filesystem::path& folder) {
   Pipe out, err;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, out.write, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, err.write, STDERR_FILENO);
+  if (!folder.empty()) posix_spawn_file_actions_addchdir_np(&actions, folder.c_str());
   std::vector<char*> argv;
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -97,6 +98,8 @@ std::vector<std::string> ingot_command(const std::vector<std::string>& arguments
   return command;
 }
 
-Finished ingot(const std::vector<std::string>& arguments) { return Process(ingot_command(arguments)).finish(); }
+Finished ingot(const std::vector<std::string>& arguments, const std::filesystem::path& folder) {
+  return Process(ingot_command(arguments), folder).finish();
+}
 
 }  // namespace ingot

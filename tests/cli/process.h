@@ -1,6 +1,6 @@
 #pragma once
 
-#include <functional>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -15,7 +15,8 @@ struct Finished {
 /// A program that runs beside the test, its output caught in pipes. No shell stands between.
 class Process {
  public:
-  explicit Process(const std::vector<std::string>& command);
+  /// Without a folder, it runs in the test's.
+  explicit Process(const std::vector<std::string>& command, const std::filesystem::path& folder = {});
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -34,7 +35,7 @@ class Process {
 };
 
 /// Runs the built `ingot` with these arguments.
-Finished ingot(const std::vector<std::string>& arguments);
+Finished ingot(const std::vector<std::string>& arguments, const std::filesystem::path& folder = {});
 std::vector<std::string> ingot_command(const std::vector<std::string>& arguments);
 
 }  // namespace ingot

@@ -114,7 +114,8 @@ TEST_F(RunVerbs, ADamagedRunIsRefused) {
   fs::remove_all(copy);
   fs::copy(run_, copy, fs::copy_options::recursive);
   fs::resize_file(copy / "best.safetensors", 100);
-  for (const std::string verb : {"build -o /tmp/never.ingot ", "summary ", "inspect ", "bench "}) {
+  const std::string build = "build -o " + (scratch_folder() / "never.ingot").string() + " ";
+  for (const std::string& verb : {build, std::string("summary "), std::string("inspect "), std::string("bench ")}) {
     const Outcome o = run_line(verb + copy.string());
     EXPECT_EQ(o.code, 2) << verb << o.err;
     EXPECT_THAT(o.err, HasSubstr("best.safetensors")) << verb;

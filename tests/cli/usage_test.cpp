@@ -9,18 +9,6 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-TEST(Usage, HelpNamesEveryVerbAndEachVerbShowsAnExample) {
-  const Finished help = ingot({"--help"});
-  EXPECT_EQ(help.code, 0);
-  EXPECT_EQ(help.err, "");
-  for (const std::string verb : {"train", "eval"}) {
-    EXPECT_THAT(help.out, HasSubstr("\n  " + verb + " "));
-    const Finished own = ingot({verb, "--help"});
-    EXPECT_EQ(own.code, 0);
-    EXPECT_THAT(own.out, HasSubstr("Example:\n  ingot " + verb + " ")) << verb;
-  }
-}
-
 TEST(Usage, VersionIsPrinted) {
   const Finished version = ingot({"--version"});
   EXPECT_EQ(version.code, 0);

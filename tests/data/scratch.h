@@ -1,11 +1,10 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <string>
 
+#include "error_of.h"
 #include "gtest/gtest.h"
-#include "ingot/error.h"
 
 namespace ingot {
 
@@ -14,16 +13,6 @@ inline std::filesystem::path scratch(const std::string& name) {
   const auto folder = std::filesystem::path(testing::TempDir()) / "ingot_data";
   std::filesystem::create_directories(folder);
   return folder / name;
-}
-
-/// What the Error says that `action` throws.
-inline std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 }  // namespace ingot

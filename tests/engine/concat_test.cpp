@@ -136,8 +136,8 @@ TEST(Concat, TheReportCountsWhatAConvolutionCopies) {
   EXPECT_EQ(strided, 1);
 }
 
-// NVIDIA/TensorRT issue 4854: convolution, activation and sum, where the summand is a part of a concat: a kernel that
-// takes the part for a dense tensor reads its neighbour's channels.
+// Convolution, activation and sum, where the summand is a part of a concat: a kernel that takes the part for a dense
+// tensor reads its neighbour's channels.
 TEST(Concat, AFusedResidualThatIsAPartOfAConcatIsReadWithItsStrides) {
   for (const bool residual_first : {true, false})
     parts_of([&](const Tensors& in) {
@@ -148,8 +148,8 @@ TEST(Concat, AFusedResidualThatIsAPartOfAConcatIsReadWithItsStrides) {
     });
 }
 
-// openvinotoolkit/openvino issue 6193: the sum is fused into the convolution in place, in memory that is also part of a
-// concat: the sum must not overwrite what the concat has.
+// The sum is fused into the convolution in place, in memory that is also part of a concat: it must not overwrite what
+// the concat has.
 TEST(Concat, ASumInPlaceDoesNotOverwriteAPartOfAConcat) {
   parts_of([](const Tensors& in) {
     const Tensor a = relu(in[0]);

@@ -2,11 +2,10 @@
 
 #include <cstring>
 #include <filesystem>
-#include <functional>
 #include <numeric>
 
 #include "base/file.h"
-#include "ingot/error.h"
+#include "error_of.h"
 #include "ingot/io.h"
 #include "tensor/impl.h"
 
@@ -21,15 +20,6 @@ std::filesystem::path scratch(const std::string& name) {
   const auto folder = std::filesystem::path(testing::TempDir()) / "ingot_safetensors";
   std::filesystem::create_directories(folder);
   return folder / name;
-}
-
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 std::string length_bytes(uint64_t length) {

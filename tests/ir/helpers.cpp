@@ -124,13 +124,4 @@ void check(const Refusal& row) {
   EXPECT_THAT(reasons, testing::HasSubstr(row.reason));
 }
 
-std::string error_of(const std::function<void()>& run) {
-  try {
-    run();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
-
 }  // namespace ingot::test

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "error_of.h"
 #include "ir/node.h"
 #include "ir/passes/passes.h"
 
@@ -41,8 +42,5 @@ struct Refusal {
   const char *text, *reason;
 };
 void check(const Refusal& row);
-
-/// The text of what `run` throws; "" where it throws nothing.
-std::string error_of(const std::function<void()>& run);
 
 }  // namespace ingot::test

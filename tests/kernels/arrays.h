@@ -58,14 +58,12 @@ class TestArray {
   DType dtype() const { return array_.dtype; }
 
   double operator[](int64_t logical) const {
-    return kernels::visit_dtype(array_.dtype, [&]<class T>(std::type_identity<T>) {
-      return kernels::convert<double>(array_.as<T>()[offset(logical)]);
-    });
+    return visit_dtype(
+        array_.dtype, [&]<class T>(std::type_identity<T>) { return convert<double>(array_.as<T>()[offset(logical)]); });
   }
   void set(int64_t logical, double value) {
-    kernels::visit_dtype(array_.dtype, [&]<class T>(std::type_identity<T>) {
-      array_.as<T>()[offset(logical)] = kernels::convert<T>(value);
-    });
+    visit_dtype(array_.dtype,
+                [&]<class T>(std::type_identity<T>) { array_.as<T>()[offset(logical)] = convert<T>(value); });
   }
   TestArray& fill_with(const std::function<double(int64_t)>& value) {
     for (int64_t i = 0; i < numel(); ++i) set(i, value(i));

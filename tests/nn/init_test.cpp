@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "golden.h"
 #include "ingot/models.h"
 #include "ingot/ops.h"
-#include "nn/error_of.h"
+#include "error_of.h"
 
 namespace ingot {
 namespace {
@@ -36,18 +37,40 @@ TEST(Init, FansCountTheReceptiveField) {
             "fan in and out need a tensor of two dimensions or more, this one is [8]");
 }
 
-TEST(Init, DistributionsHaveTheirSpread) {
+/// Mean, standard deviation and mean magnitude, which tell uniform and normal values apart.
+void expect_drawn_alike(const std::string& name, const Tensor& x) {
+  const double spread = std_of(x), size = mean(abs(x)).item<double>();
+  const auto expected = golden("init").at(name).to_vector<double>();
+  EXPECT_NEAR(mean(x).item<double>(), expected[0], 0.1 * expected[1]) << name;
+  EXPECT_NEAR(spread, expected[1], 0.05 * expected[1]) << name;
+  EXPECT_NEAR(size / spread, expected[2] / expected[1], 0.03) << name;
+}
+
+TEST(Init, DistributionsAreAlikeToPyTorchs) {
   const Tensor x = empty({256, 64, 3, 3});
   const double in = 64 * 9, out = 256 * 9;
   const RandomKey key{7};
-  EXPECT_NEAR(std_of(normal_(x, 1, 3, key)), 3, 0.03);
-  EXPECT_NEAR(mean(x).item<double>(), 1, 0.03);
-  EXPECT_NEAR(std_of(xavier_normal_(x, 2, key)), 2 * std::sqrt(2 / (in + out)), 1e-3);
-  EXPECT_NEAR(largest(xavier_uniform_(x, 1, key)), std::sqrt(6 / (in + out)), 1e-4);
-  EXPECT_NEAR(std_of(kaiming_normal_(x, {.mode = FanMode::fan_out, .nonlinearity = "relu"}, key)), std::sqrt(2 / out),
-              1e-3);
-  EXPECT_NEAR(largest(kaiming_uniform_(x, {.a = std::sqrt(5.0)}, key)), 1 / std::sqrt(in), 1e-4);
+  expect_drawn_alike("normal", normal_(x, 1, 3, key));
+  expect_drawn_alike("uniform", uniform_(x, -1, 3, key));
+  expect_drawn_alike("xavier_normal", xavier_normal_(x, 1, key));
+  expect_drawn_alike("xavier_uniform", xavier_uniform_(x, 2, key));
+  EXPECT_NEAR(largest(x), 2 * std::sqrt(6 / (in + out)), 1e-4);
+  expect_drawn_alike("kaiming_normal", kaiming_normal_(x, {}, key));
+  expect_drawn_alike("kaiming_normal.fan_out", kaiming_normal_(x, {.a = 0.2, .mode = FanMode::fan_out}, key));
+  expect_drawn_alike("kaiming_uniform.fan_out",
+                     kaiming_uniform_(x, {.mode = FanMode::fan_out, .nonlinearity = "relu"}, key));
+  expect_drawn_alike("kaiming_uniform", kaiming_uniform_(x, {.a = std::sqrt(5.0)}, key));
+  EXPECT_NEAR(largest(x), 1 / std::sqrt(in), 1e-4);
   EXPECT_EQ(largest(constant_(x, -2)), 2);
+}
+
+TEST(Init, LayersStartAlikeToPyTorchs) {
+  const Linear linear(150, 400);
+  const Conv2d conv(16, 600, Pair(3, 5), {.groups = 2});
+  expect_drawn_alike("linear/weight", linear.weight);
+  expect_drawn_alike("linear/bias", *linear.bias);
+  expect_drawn_alike("conv/weight", conv.weight);
+  expect_drawn_alike("conv/bias", *conv.bias);
 }
 
 TEST(Init, ValuesDependOnKeyAndPositionNotOnLayoutOrDtype) {

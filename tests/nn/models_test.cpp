@@ -4,7 +4,7 @@
 
 #include "base/hash.h"
 #include "ingot/losses.h"
-#include "nn/error_of.h"
+#include "error_of.h"
 
 namespace ingot {
 namespace {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "ingot/ops.h"
-#include "nn/error_of.h"
+#include "error_of.h"
 
 namespace ingot {
 namespace {

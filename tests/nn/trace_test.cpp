@@ -16,12 +16,9 @@ TEST(Traced, ModelsRunAsGraphsForAnyBatch) {
     const SeedScope seed(1);
     const auto model = make_model(name, {.num_classes = 4, .in_channels = 1});
     model->eval();
-    const auto state = model->state_dict();
-    std::map<std::string, Tensor> names;
-    for (const auto& [path, x] : model->named_parameters()) names[path] = x;
-    for (const auto& [path, x] : model->named_buffers()) names[path] = x;
-    const Traced traced = check_trace([&](const Tensors& in) { return model->call(in); },
-                                      {{.name = "x", .shape = {Dim::symbol("n", 3), 1, 28, 28}}}, names);
+    const Traced traced =
+        check_trace([&](const Tensors& in) { return model->call(in); },
+                    {{.name = "x", .shape = {Dim::symbol("n", 3), 1, 28, 28}}}, model->named_tensors());
     EXPECT_TRUE(traced.fixed.empty()) << name;
     EXPECT_THAT(to_string(traced.graph), HasSubstr("@conv1.weight"));
     const Tensor x = normal({5, 1, 28, 28}, 0, 1, RandomKey{2});

@@ -64,7 +64,7 @@ TEST(Validate, Operands) {
   expect_refused([](Plan& p) { step_of(p, "tanh").operands.clear(); }, "has 0 operands");
   expect_refused([](Plan& p) { step_of(p, "linear").operands.resize(1); }, "has 1 operands");
   expect_refused([](Plan& p) { step_of(p, "tanh").op = nullptr; }, "has no op");
-  expect_refused([](Plan& p) { step_of(p, "tanh").op = &kMaxPool2dGrad; }, "do not run this op");
+  expect_refused([](Plan& p) { step_of(p, "tanh").op = &kScatterAdd; }, "do not run this op");
   expect_refused([](Plan& p) { step_of(p, "concat").attrs = {}; }, "attributes of another op");
   expect_refused([](Plan& p) { step_of(p, "tanh").tactic = "onednn_packed"; }, "no tactic");
 }
@@ -126,8 +126,7 @@ TEST(Validate, Attributes) {
 
 TEST(Validate, EveryOpHasARuleOrIsRefused) {
   for (const OpDef* op : all_ops()) {
-    const bool refused = op->name == "max_pool2d_grad" || op->name == "scatter_add";
-    EXPECT_EQ(rule_of(op->name) == nullptr, refused) << op->name;
+    EXPECT_EQ(rule_of(op->name) == nullptr, op->name == "scatter_add") << op->name;
   }
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <thread>
 
+#include "error_of.h"
 #include "ingot/tensor.h"
 #include "tensor/impl.h"
 #include "tensor/symbols.h"
@@ -15,15 +16,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-std::string message(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
 
 TEST(DimTest, NumbersBehaveAsNumbers) {
   const Dim a = 7, b = 2;
@@ -54,7 +46,7 @@ TEST(DimTest, PrintsWhatItParses) {
   for (const Dim d :
        {n, 2 * n + 1, n * h - 3, floor_div(h + 1, 2), floor_div(floor_div(h - 1, 2) + 3, n), -2 * n, Dim(5), Dim(-5)})
     EXPECT_EQ(parse_dim(d.str(), examples), d) << d.str();
-  EXPECT_THAT(message([&] { parse_dim("2*q", examples); }), HasSubstr("unknown size 'q'"));
+  EXPECT_THAT(error_of([&] { parse_dim("2*q", examples); }), HasSubstr("unknown size 'q'"));
   for (const char* bad : {"", "2*", "n n", "(n", "n)", "99999999999999999999", "n//0", "+"})
     EXPECT_THROW(parse_dim(bad, examples), Error) << bad;
   EXPECT_THROW(parse_dim(std::string(1000, '(') + "n" + std::string(1000, ')'), examples), Error);
@@ -69,7 +61,7 @@ TEST(DimTest, SubstitutesAndDecides) {
   EXPECT_TRUE(equal_sizes(n + 1, 1 + n));
   EXPECT_FALSE(equal_sizes(n + 1, n + 2));
   EXPECT_THROW(equal_sizes(n, 5), UndecidedSize);
-  EXPECT_THAT(message([&] {
+  EXPECT_THAT(error_of([&] {
                 int64_t v = n;
                 (void)v;
               }),
@@ -123,8 +115,8 @@ TEST(TensorTest, AbstractTensorsHaveShapesOnly) {
   const Tensor x = make_abstract({Dim::symbol("n", 8), 3}, DType::f32, Layout::row_major);
   EXPECT_TRUE(x.is_abstract());
   EXPECT_EQ(x.size(1), 3);
-  EXPECT_THAT(message([&] { x.data<float>(); }), HasSubstr("while tracing"));
-  EXPECT_THAT(message([&] { x.item<float>(); }), HasSubstr("while tracing"));
+  EXPECT_THAT(error_of([&] { x.data<float>(); }), HasSubstr("while tracing"));
+  EXPECT_THAT(error_of([&] { x.item<float>(); }), HasSubstr("while tracing"));
 }
 
 TEST(TensorTest, LeavesTakeGradientsOfTheirShape) {
@@ -149,7 +141,7 @@ TEST(AllocatorTest, IsAlignedAndGivesMemoryBack) {
   EXPECT_EQ(memory_use().used, before);
   release_cached_memory();
   EXPECT_EQ(memory_use().cached, 0u);
-  EXPECT_THAT(message([] { empty({int64_t{1} << 50}); }), HasSubstr("out of memory"));
+  EXPECT_THAT(error_of([] { empty({int64_t{1} << 50}); }), HasSubstr("out of memory"));
 }
 
 TEST(AllocatorTest, ServesManyThreads) {

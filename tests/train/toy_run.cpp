@@ -85,13 +85,4 @@ std::string toy_config(const fs::path& root) {
          "log_interval: 2\n";
 }
 
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 }  // namespace ingot

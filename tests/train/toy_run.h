@@ -3,11 +3,10 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "ingot/error.h"
+#include "error_of.h"
 
 // A data set and a config that train in a fraction of a second.
 namespace ingot {
@@ -29,8 +28,5 @@ std::string toy_config(const std::filesystem::path& root);
 
 void write_text(const std::filesystem::path& path, const std::string& text);
 std::string read_text(const std::filesystem::path& path);
-
-/// What the Error says that `action` throws.
-std::string error_of(const std::function<void()>& action);
 
 }  // namespace ingot

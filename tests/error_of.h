@@ -6,7 +6,7 @@
 
 namespace ingot {
 
-/// The text of the Error that fn throws.
+/// The text of the Error that fn throws; "" where it throws none.
 template <class Fn>
 std::string error_of(const Fn& fn) {
   try {
@@ -14,7 +14,7 @@ std::string error_of(const Fn& fn) {
   } catch (const Error& error) {
     return error.what();
   }
-  return "no error";
+  return "";
 }
 
 }  // namespace ingot

@@ -1,0 +1,372 @@
+#!/usr/bin/python3
+"""Writes tests/golden/*.safetensors: what PyTorch computes, for the tests to compare with.
+
+Run it with Debian 12's python3-torch (1.13) from anywhere. Equal versions of PyTorch give equal bytes.
+
+A case NAME of ops and losses is NAME/in0, in1, ... (of f32's precision, so that f32 reads them exactly), NAME/out,
+NAME/grad (the gradient of out) and NAME/d0, ... (the gradient of each input that has one), all computed in f64.
+"""
+
+import json
+import math
+import pathlib
+import struct
+import zlib
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
+DTYPES = {torch.float64: "F64", torch.float32: "F32", torch.int64: "I64"}
+
+
+def save(name, tensors):
+    header = {"__metadata__": {"made_by": f"scripts/golden.py with PyTorch {torch.__version__}"}}
+    data = b""
+    for key, x in sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0])):
+        x = x.detach().contiguous()
+        raw = bytes(x.flatten().numpy().tobytes())
+        header[key] = {"dtype": DTYPES[x.dtype], "shape": list(x.shape), "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    (FOLDER / f"{name}.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+class Cases(dict):
+    """Tensors by name; the random inputs of a case depend on its name alone."""
+
+    def normal(self, name, *shape, scale=1.0):
+        generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+        return torch.randn(shape, generator=generator, dtype=torch.float32).double() * scale
+
+    def uniform(self, name, *shape):
+        generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+        return torch.rand(shape, generator=generator, dtype=torch.float32).double()
+
+    def add(self, name, fn, *inputs, wrt=None):
+        """Records fn(*inputs) and the gradients of the inputs numbered `wrt` (all that are floating, where none)."""
+        inputs = [x.float().double() if x.is_floating_point() else x for x in inputs]
+        wrt = [i for i, x in enumerate(inputs) if x.is_floating_point()] if wrt is None else wrt
+        for i in wrt:
+            inputs[i].requires_grad_()
+        out = fn(*inputs)
+        grad = self.normal(name + "/grad", *out.shape)
+        gradients = torch.autograd.grad(out, [inputs[i] for i in wrt], grad)
+        for i, x in enumerate(inputs):
+            self[f"{name}/in{i}"] = x.float() if x.is_floating_point() else x
+        self[f"{name}/out"], self[f"{name}/grad"] = out, grad.float()
+        for i, g in zip(wrt, gradients):
+            self[f"{name}/d{i}"] = g
+
+
+def convolutions(cases):
+    def conv(name, x, weight, bias=True, pads=None, **options):
+        def fn(x, w, b=None):
+            if pads:  # left, right, top, bottom
+                x = F.pad(x, pads)
+            return F.conv2d(x, w, b, **options)
+
+        inputs = [cases.normal(name + "/x", *x), cases.normal(name + "/weight", *weight)]
+        if bias:
+            inputs.append(cases.normal(name + "/bias", weight[0]))
+        cases.add("conv2d." + name, fn, *inputs)
+
+    conv("plain", (2, 3, 5, 6), (4, 3, 3, 3), padding=1)
+    conv("one_sample", (1, 2, 5, 5), (3, 2, 3, 3))
+    conv("pointwise", (2, 5, 3, 4), (6, 5, 1, 1))
+    conv("stride", (2, 3, 7, 8), (4, 3, 3, 5), stride=(2, 3), padding=(1, 2), bias=False)
+    conv("groups", (2, 4, 5, 5), (6, 2, 3, 3), groups=2, padding=1)
+    conv("depthwise", (1, 5, 6, 6), (10, 1, 3, 3), groups=5, stride=2)
+    conv("dilation", (1, 2, 9, 8), (3, 2, 3, 2), dilation=(2, 3), padding=(2, 1))
+    conv("uneven_padding", (2, 2, 5, 4), (3, 2, 3, 3), pads=(0, 3, 2, 1), stride=2)
+
+
+def pools(cases):
+    def pool(name, fn, *shape):
+        cases.add(name, fn, cases.normal(name, *shape))
+
+    pool("max_pool2d.padding", lambda x: F.max_pool2d(x, 3, 2, 1), 2, 3, 7, 6)
+    pool("max_pool2d.ceil", lambda x: F.max_pool2d(x, (2, 3), 2, ceil_mode=True), 1, 2, 7, 6)
+    pool("max_pool2d.ceil_padding", lambda x: F.max_pool2d(x, 2, 2, 1, ceil_mode=True), 1, 2, 6, 5)
+    pool("max_pool2d.dilation", lambda x: F.max_pool2d(x, 2, 1, 1, (2, 3)), 1, 2, 6, 7)
+    pool("avg_pool2d.plain", lambda x: F.avg_pool2d(x, (3, 2)), 2, 3, 7, 6)
+    for ceil_mode in (False, True):
+        for counted in (False, True):
+            name = f"avg_pool2d.{'ceil' if ceil_mode else 'floor'}_{'counted' if counted else 'uncounted'}"
+            pool(name, lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode, counted), 1, 2, 6, 8)
+    for h, w in ((3, 2), (4, 5), (9, 6), (1, 1)):
+        pool(f"adaptive_avg_pool2d.{h}x{w}", lambda x: F.adaptive_avg_pool2d(x, (h, w)), 1, 2, 5, 7)
+
+
+def elementwise(cases):
+    def one(name, fn, *shape, scale=1.0):
+        cases.add(name, fn, cases.normal(name, *shape, scale=scale))
+
+    one("softmax.last", lambda x: F.softmax(x, -1), 3, 5)
+    one("softmax.channels", lambda x: F.softmax(x, 1), 2, 4, 3, 2)
+    one("softmax.huge", lambda x: F.softmax(x, -1), 4, 6, scale=1e4)
+    one("log_softmax.last", lambda x: F.log_softmax(x, -1), 3, 5)
+    one("log_softmax.huge", lambda x: F.log_softmax(x, -1), 4, 6, scale=1e4)
+    # Not F.hardsigmoid: in f64 its gradient is that of an f32 1/6.
+    functions = {"relu6": F.relu6, "leaky_relu": lambda x: F.leaky_relu(x, 0.2), "elu": lambda x: F.elu(x, 0.7),
+                 "sigmoid": torch.sigmoid, "tanh": torch.tanh, "silu": F.silu, "gelu": F.gelu,
+                 "hardswish": F.hardswish, "hardsigmoid": lambda x: F.relu6(x + 3) / 6, "mish": F.mish}
+    for name, fn in functions.items():
+        one(name, fn, 24, scale=4.0)
+    cases.add("linear", F.linear, cases.normal("x", 2, 3, 5), cases.normal("w", 4, 5), cases.normal("b", 4))
+    one("var", lambda x: torch.var(x, (0, 2), unbiased=True), 3, 4, 5)
+
+
+def losses(cases):
+    x, weight = cases.normal("scores", 4, 3, scale=2.0), torch.tensor([0.5, 1.0, 2.0])
+    target = torch.tensor([0, 2, 1, 2])
+    soft = F.softmax(cases.normal("soft", 4, 3), 1)
+    ce = F.cross_entropy
+    for reduction in ("none", "mean", "sum"):
+        def entry(name, fn, *inputs, wrt=(0,)):
+            cases.add(f"{name}.{reduction}", fn, *inputs, wrt=wrt)
+
+        entry("cross_entropy", lambda x, t: ce(x, t, reduction=reduction), x, target)
+        entry("cross_entropy.weight", lambda x, t, w: ce(x, t, w, reduction=reduction), x, target, weight)
+        entry("cross_entropy.ignore", lambda x, t: ce(x, t, ignore_index=2, reduction=reduction), x, target)
+        entry("cross_entropy.smoothing", lambda x, t: ce(x, t, label_smoothing=0.3, reduction=reduction), x, target)
+        entry("cross_entropy.everything", lambda x, t, w: ce(
+            x, t, w, ignore_index=2, label_smoothing=0.1, reduction=reduction), x, target, weight)
+        entry("cross_entropy.soft", lambda x, t: ce(x, t, reduction=reduction), x, soft, wrt=(0, 1))
+        entry("cross_entropy.soft_everything", lambda x, t, w: ce(
+            x, t, w, label_smoothing=0.2, reduction=reduction), x, soft, weight, wrt=(0, 1))
+        entry("cross_entropy.huge", lambda x, t: ce(x, t, reduction=reduction), x * 1e4, target)
+        entry("cross_entropy.image", lambda x, t, w: ce(x, t, w, label_smoothing=0.1, reduction=reduction),
+              cases.normal("image", 2, 3, 2, 2), torch.tensor([[[0, 1], [2, 2]], [[-100, 1], [0, -100]]]), weight)
+        entry("cross_entropy.single", lambda x, t: ce(x, t, reduction=reduction), cases.normal("one", 3), target[1])
+        entry("cross_entropy.batch_of_one", lambda x, t, w: ce(x, t, w, reduction=reduction),
+              x[:1], target[1:2], weight)
+        entry("nll", lambda x, t, w: F.nll_loss(x, t, w, ignore_index=1, reduction=reduction),
+              F.log_softmax(x, 1), target, weight)
+        entry("mse", lambda x, t: F.mse_loss(x, t, reduction=reduction), x, soft, wrt=(0, 1))
+        signs = torch.tensor([[1.0, -1, 1], [-1, -1, 1], [1, 1, 1], [-1, 1, -1]])
+        finish = {"none": lambda l: l, "mean": torch.mean, "sum": torch.sum}[reduction]
+        entry("hinge", lambda x, y: finish((1 - x * y).clamp(min=0)), x, signs)
+        entry("squared_hinge", lambda x, y: finish((1 - x * y).clamp(min=0) ** 2), x, signs)
+        for p in (1, 2):
+            entry(f"multi_margin.{p}", lambda x, t: F.multi_margin_loss(x, t, p, reduction=reduction), x, target)
+            entry(f"multi_margin.{p}.weight", lambda x, t, w: F.multi_margin_loss(
+                x, t, p, 0.7, w, reduction=reduction), x, target, weight)
+
+    with_zeros = torch.cat([torch.tensor([[0.0, 0.25, 0.75]]), soft[1:]])
+    for reduction in ("none", "mean", "sum", "batchmean"):
+        cases.add(f"kl_div.{reduction}", lambda x, t: F.kl_div(F.log_softmax(x, 1), t, reduction=reduction),
+                  x, with_zeros, wrt=[0])
+        cases.add(f"kl_div.log_target.{reduction}", lambda x, t: F.kl_div(
+            F.log_softmax(x, 1), t, reduction=reduction, log_target=True), x, torch.log(soft))
+    cases.add("entropy", lambda p: -(p * p.log()).sum(1), soft)
+
+
+def batch_norms(tensors):
+    """Three batches in training, then one in eval: outputs, gradients, running statistics after each."""
+    layers = {"plain": (nn.BatchNorm2d(3), (4, 3, 3, 2)),
+              "cumulative": (nn.BatchNorm2d(3, momentum=None), (4, 3, 3, 2)),
+              "options": (nn.BatchNorm2d(2, eps=1e-2, momentum=0.3, affine=False), (3, 2, 2, 2)),
+              "untracked": (nn.BatchNorm2d(2, track_running_stats=False), (3, 2, 2, 2)),
+              "one_sample": (nn.BatchNorm2d(3), (1, 3, 2, 3)),
+              "vectors": (nn.BatchNorm1d(4), (5, 4)),
+              "sequences": (nn.BatchNorm1d(3), (2, 3, 4))}
+    cases = Cases()
+    for name, (norm, shape) in layers.items():
+        norm.double()
+        for key, parameter in norm.named_parameters():
+            parameter.data = cases.normal(f"{name}/{key}", *parameter.shape)
+            tensors[f"{name}/{key}"] = parameter
+        for step in range(4):
+            norm.train(step < 3)
+            x = (cases.normal(f"{name}/{step}", *shape) * (step + 1) + step).float().double().requires_grad_()
+            y = norm(x)
+            grad = cases.normal(f"{name}/{step}/grad", *shape)
+            inputs = [x, *norm.parameters()]
+            for i, g in enumerate(torch.autograd.grad(y, inputs, grad)):
+                tensors[f"{name}/{step}/d{i}"] = g
+            tensors.update({f"{name}/{step}/x": x.float(), f"{name}/{step}/y": y, f"{name}/{step}/grad": grad.float()})
+            for key, buffer in norm.named_buffers():
+                tensors[f"{name}/{step}/{key}"] = buffer.clone()
+
+
+def initialisers(tensors):
+    """The mean, the standard deviation and the mean magnitude of values: enough to tell distributions apart."""
+    torch.manual_seed(0)
+
+    def note(name, x):
+        tensors[name] = torch.stack([x.mean(), x.std(), x.abs().mean()]).double()
+
+    layers = {"linear": nn.Linear(150, 400), "conv": nn.Conv2d(16, 600, (3, 5), groups=2)}
+    for name, layer in layers.items():
+        note(name + "/weight", layer.weight)
+        note(name + "/bias", layer.bias)
+    x = torch.empty(256, 64, 3, 3)
+    note("xavier_uniform", nn.init.xavier_uniform_(x, 2.0))
+    note("xavier_normal", nn.init.xavier_normal_(x))
+    note("kaiming_uniform", nn.init.kaiming_uniform_(x, math.sqrt(5)))
+    note("kaiming_uniform.fan_out", nn.init.kaiming_uniform_(x, mode="fan_out", nonlinearity="relu"))
+    note("kaiming_normal", nn.init.kaiming_normal_(x))
+    note("kaiming_normal.fan_out", nn.init.kaiming_normal_(x, 0.2, mode="fan_out"))
+    note("normal", nn.init.normal_(x, 1, 3))
+    note("uniform", nn.init.uniform_(x, -1, 3))
+
+
+def wave(count, frequency=1.0, phase=0.0):
+    return torch.tensor([2 * math.sin(1.3 * frequency * i + phase) for i in range(count)], dtype=torch.float64)
+
+
+class PlainOptimizer:
+    """For what PyTorch has not, or has wrong: calls update(theta, g, state, t) for every parameter that has a gradient."""
+
+    def __init__(self, params, **options):
+        self.params, self.states = params, [{} for _ in params]
+        for name, value in options.items():
+            setattr(self, name, value)
+
+    @torch.no_grad()
+    def step(self):
+        for theta, state in zip(self.params, self.states):
+            if theta.grad is not None:
+                state["t"] = state.get("t", 0) + 1
+                self.update(theta, theta.grad, state)
+
+
+class NAdam(PlainOptimizer):
+    """Dozat 2016 as PyTorch 2 has it; 1.13 multiplies mu_t into the product of the next step twice."""
+
+    def update(self, theta, g, state):
+        t, zero = state["t"], torch.zeros_like(theta)
+        g = g + self.weight_decay * theta
+        mu, after = (0.9 * (1 - 0.5 * 0.96 ** (i * self.momentum_decay)) for i in (t, t + 1))
+        state["product"] = product = state.get("product", 1) * mu
+        state["m"] = 0.9 * state.get("m", zero) + 0.1 * g
+        state["v"] = 0.999 * state.get("v", zero) + 0.001 * g * g
+        along = (1 - mu) / (1 - product) * g + after / (1 - product * after) * state["m"]
+        theta -= self.lr * along / ((state["v"] / (1 - 0.999**t)).sqrt() + 1e-8)
+
+
+class Lion(PlainOptimizer):
+    """Chen et al. 2023, algorithm 2."""
+
+    def update(self, theta, g, state):
+        (b1, b2), m = self.betas, state.get("m", torch.zeros_like(theta))
+        theta -= self.lr * (torch.sign(b1 * m + (1 - b1) * g) + self.weight_decay * theta)
+        state["m"] = b2 * m + (1 - b2) * g
+
+
+class Lamb(PlainOptimizer):
+    """You et al. 2019, algorithm 2, with a bound of nothing on the norms' ratio."""
+
+    always_adapt = False
+
+    def update(self, theta, g, state):
+        t, zero = state["t"], torch.zeros_like(theta)
+        state["m"] = 0.9 * state.get("m", zero) + 0.1 * g
+        state["v"] = 0.999 * state.get("v", zero) + 0.001 * g * g
+        d = state["m"] / (1 - 0.9**t) / ((state["v"] / (1 - 0.999**t)).sqrt() + 1e-6) + self.weight_decay * theta
+        adapts = self.weight_decay != 0 or self.always_adapt
+        theta -= self.lr * (theta.norm() / d.norm() if adapts and theta.norm() > 0 and d.norm() > 0 else 1) * d
+
+
+def trajectories(tensors):
+    """Two parameters (the second without gradient in the first three steps) after every tenth of 200 steps."""
+    torch.set_default_dtype(torch.float64)  # in which ASGD keeps its numbers
+    optim = torch.optim
+    runs = {
+        "sgd": (optim.SGD, dict(lr=0.1)),
+        "sgd_momentum": (optim.SGD, dict(lr=0.1, momentum=0.9, dampening=0.3, weight_decay=0.05)),
+        "sgd_nesterov": (optim.SGD, dict(lr=0.05, momentum=0.8, weight_decay=0.01, nesterov=True)),
+        "sgd_maximize": (optim.SGD, dict(lr=0.05, momentum=0.8, weight_decay=0.01, maximize=True)),
+        "adagrad": (optim.Adagrad, dict(lr=0.2)),
+        "adagrad_options": (optim.Adagrad, dict(lr=0.2, lr_decay=0.1, weight_decay=0.02,
+                                                initial_accumulator_value=0.3, maximize=True)),
+        "adam": (optim.Adam, dict()),
+        "adam_options": (optim.Adam, dict(lr=0.05, betas=(0.8, 0.95), weight_decay=0.03)),
+        "adam_amsgrad": (optim.Adam, dict(lr=0.05, eps=1e-3, amsgrad=True, maximize=True)),
+        "adamw": (optim.AdamW, dict(lr=0.05)),
+        "adamw_amsgrad": (optim.AdamW, dict(lr=0.05, weight_decay=0.3, amsgrad=True, maximize=True)),
+        "adadelta": (optim.Adadelta, dict(lr=0.7, rho=0.8, eps=1e-3, weight_decay=0.02)),
+        "rmsprop": (optim.RMSprop, dict(lr=0.05, alpha=0.9, weight_decay=0.02)),
+        "rmsprop_momentum": (optim.RMSprop, dict(lr=0.02, momentum=0.8)),
+        "rmsprop_centered": (optim.RMSprop, dict(lr=0.02, eps=1e-2, centered=True, maximize=True)),
+        "rmsprop_centered_momentum": (optim.RMSprop, dict(lr=0.01, momentum=0.5, centered=True)),
+        "rprop": (optim.Rprop, dict(lr=0.1, etas=(0.6, 1.3), step_sizes=(0.01, 0.3))),
+        "asgd": (optim.ASGD, dict(lr=0.1, lambd=0.05, t0=40, weight_decay=0.02)),
+        "adamax": (optim.Adamax, dict(lr=0.05, betas=(0.8, 0.9), weight_decay=0.02, maximize=True)),
+        "nadam": (NAdam, dict(lr=0.05, weight_decay=0.02, momentum_decay=0.04)),
+        "radam": (optim.RAdam, dict(lr=0.05, betas=(0.9, 0.95), weight_decay=0.02)),
+        "lion": (Lion, dict(lr=0.05, betas=(0.8, 0.95), weight_decay=0.1)),
+        "lamb": (Lamb, dict(lr=0.05, weight_decay=0.1)),
+        "lamb_always_adapts": (Lamb, dict(lr=0.05, weight_decay=0.0, always_adapt=True)),
+        "lamb_without_decay": (Lamb, dict(lr=0.05, weight_decay=0.0)),
+    }
+    for name, (kind, options) in runs.items():
+        a, b = wave(5).requires_grad_(), wave(4, 0.9, 0.4).requires_grad_()
+        optimizer = kind([a, b], **options)
+        direction = -1 if options.get("maximize") else 1
+        rows = []
+        for step in range(200):
+            for theta in (a, b) if step >= 3 else (a,):
+                theta.grad = direction * (torch.cos(2 * theta.detach() + step) + 0.5 * theta.detach())
+            optimizer.step()
+            if step % 10 == 9:
+                rows.append(torch.cat([a, b]).detach().clone())
+        tensors[name] = torch.stack(rows)
+    torch.set_default_dtype(torch.float32)
+
+
+def schedules(tensors):
+    from torch.optim import lr_scheduler as s
+
+    kinds = {
+        "step": lambda o: s.StepLR(o, 7, 0.5),
+        "multi_step": lambda o: s.MultiStepLR(o, [3, 3, 7, 90], 0.5),
+        "exponential": lambda o: s.ExponentialLR(o, 0.97),
+        "constant": lambda o: s.ConstantLR(o, 0.25, 40),
+        "linear": lambda o: s.LinearLR(o, 0.1, 0.8, 60),
+        "cosine": lambda o: s.CosineAnnealingLR(o, 50, 0.01),
+        "sequential": lambda o: s.SequentialLR(o, [s.LinearLR(o, 0.1, 1, 10), s.CosineAnnealingLR(o, 90)], [10]),
+        "two_at_once": lambda o: [s.LinearLR(o, 0.1, 1, 20), s.ExponentialLR(o, 0.98)],
+    }
+    for name, make in kinds.items():
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.4)
+        made = make(optimizer)
+        made = made if isinstance(made, list) else [made]
+        rates = []
+        for _ in range(120):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            for schedule in made:
+                schedule.step()
+        tensors[name] = torch.tensor(rates, dtype=torch.float64)
+
+
+def clippings(tensors):
+    cases = Cases()
+    for name, (max_norm, norm_type) in {"small": (0.5, 2.0), "large": (100.0, 2.0), "one": (1.5, 1.0),
+                                        "three": (0.5, 3.0), "infinity": (0.5, math.inf)}.items():
+        parameters = [torch.zeros(3, 4, dtype=torch.float64), torch.zeros(5, dtype=torch.float64)]
+        for i, p in enumerate(parameters):
+            p.grad = cases.normal(f"{name}/{i}", *p.shape)
+            tensors[f"clip/{name}/in{i}"] = p.grad.clone()
+        tensors[f"clip/{name}/norm"] = nn.utils.clip_grad_norm_(parameters, max_norm, norm_type)
+        for i, p in enumerate(parameters):
+            tensors[f"clip/{name}/out{i}"] = p.grad
+
+
+def main():
+    torch.set_num_threads(1)
+    FOLDER.mkdir(exist_ok=True)
+    for name, parts in {"ops": [convolutions, pools, elementwise], "losses": [losses], "batch_norm": [batch_norms],
+                        "init": [initialisers], "optim": [trajectories, schedules, clippings]}.items():
+        tensors = Cases()
+        for part in parts:
+            part(tensors)
+        save(name, tensors)
+
+
+if __name__ == "__main__":
+    main()
