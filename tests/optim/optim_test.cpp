@@ -5,9 +5,9 @@
 #include <cmath>
 #include <functional>
 
+#include "error_of.h"
 #include "golden.h"
 #include "ingot/ops.h"
-#include "error_of.h"
 #include "nn/wave.h"
 
 namespace ingot {
@@ -97,8 +97,7 @@ INSTANTIATE_TEST_SUITE_P(
         Trajectory{"radam", make<RAdam>(RAdamOptions{.lr = 0.05, .betas = {0.9, 0.95}, .weight_decay = 0.02})},
         Trajectory{"lion", make<Lion>(LionOptions{.lr = 0.05, .betas = {0.8, 0.95}, .weight_decay = 0.1})},
         Trajectory{"lamb", make<Lamb>(LambOptions{.lr = 0.05, .weight_decay = 0.1})},
-        Trajectory{"lamb_always_adapts",
-                   make<Lamb>(LambOptions{.lr = 0.05, .weight_decay = 0, .always_adapt = true})},
+        Trajectory{"lamb_always_adapts", make<Lamb>(LambOptions{.lr = 0.05, .weight_decay = 0, .always_adapt = true})},
         Trajectory{"lamb_without_decay", make<Lamb>(LambOptions{.lr = 0.05, .weight_decay = 0})}),
     [](const auto& info) { return info.param.name; });
 
