@@ -218,8 +218,62 @@ def wave(count, frequency=1.0, phase=0.0):
     return torch.tensor([2 * math.sin(1.3 * frequency * i + phase) for i in range(count)], dtype=torch.float64)
 
 
+class PlainOptimizer:
+    """For what PyTorch has not, or has wrong: calls update(theta, g, state, t) for every parameter that has a gradient."""
+
+    def __init__(self, params, **options):
+        self.params, self.states = params, [{} for _ in params]
+        for name, value in options.items():
+            setattr(self, name, value)
+
+    @torch.no_grad()
+    def step(self):
+        for theta, state in zip(self.params, self.states):
+            if theta.grad is not None:
+                state["t"] = state.get("t", 0) + 1
+                self.update(theta, theta.grad, state)
+
+
+class NAdam(PlainOptimizer):
+    """Dozat 2016 as PyTorch 2 has it; 1.13 multiplies mu_t into the product of the next step twice."""
+
+    def update(self, theta, g, state):
+        t, zero = state["t"], torch.zeros_like(theta)
+        g = g + self.weight_decay * theta
+        mu, after = (0.9 * (1 - 0.5 * 0.96 ** (i * self.momentum_decay)) for i in (t, t + 1))
+        state["product"] = product = state.get("product", 1) * mu
+        state["m"] = 0.9 * state.get("m", zero) + 0.1 * g
+        state["v"] = 0.999 * state.get("v", zero) + 0.001 * g * g
+        along = (1 - mu) / (1 - product) * g + after / (1 - product * after) * state["m"]
+        theta -= self.lr * along / ((state["v"] / (1 - 0.999**t)).sqrt() + 1e-8)
+
+
+class Lion(PlainOptimizer):
+    """Chen et al. 2023, algorithm 2."""
+
+    def update(self, theta, g, state):
+        (b1, b2), m = self.betas, state.get("m", torch.zeros_like(theta))
+        theta -= self.lr * (torch.sign(b1 * m + (1 - b1) * g) + self.weight_decay * theta)
+        state["m"] = b2 * m + (1 - b2) * g
+
+
+class Lamb(PlainOptimizer):
+    """You et al. 2019, algorithm 2, with a bound of nothing on the norms' ratio."""
+
+    always_adapt = False
+
+    def update(self, theta, g, state):
+        t, zero = state["t"], torch.zeros_like(theta)
+        state["m"] = 0.9 * state.get("m", zero) + 0.1 * g
+        state["v"] = 0.999 * state.get("v", zero) + 0.001 * g * g
+        d = state["m"] / (1 - 0.9**t) / ((state["v"] / (1 - 0.999**t)).sqrt() + 1e-6) + self.weight_decay * theta
+        adapts = self.weight_decay != 0 or self.always_adapt
+        theta -= self.lr * (theta.norm() / d.norm() if adapts and theta.norm() > 0 and d.norm() > 0 else 1) * d
+
+
 def trajectories(tensors):
     """Two parameters (the second without gradient in the first three steps) after every tenth of 200 steps."""
+    torch.set_default_dtype(torch.float64)  # in which ASGD keeps its numbers
     optim = torch.optim
     runs = {
         "sgd": (optim.SGD, dict(lr=0.1)),
@@ -234,6 +288,20 @@ def trajectories(tensors):
         "adam_amsgrad": (optim.Adam, dict(lr=0.05, eps=1e-3, amsgrad=True, maximize=True)),
         "adamw": (optim.AdamW, dict(lr=0.05)),
         "adamw_amsgrad": (optim.AdamW, dict(lr=0.05, weight_decay=0.3, amsgrad=True, maximize=True)),
+        "adadelta": (optim.Adadelta, dict(lr=0.7, rho=0.8, eps=1e-3, weight_decay=0.02)),
+        "rmsprop": (optim.RMSprop, dict(lr=0.05, alpha=0.9, weight_decay=0.02)),
+        "rmsprop_momentum": (optim.RMSprop, dict(lr=0.02, momentum=0.8)),
+        "rmsprop_centered": (optim.RMSprop, dict(lr=0.02, eps=1e-2, centered=True, maximize=True)),
+        "rmsprop_centered_momentum": (optim.RMSprop, dict(lr=0.01, momentum=0.5, centered=True)),
+        "rprop": (optim.Rprop, dict(lr=0.1, etas=(0.6, 1.3), step_sizes=(0.01, 0.3))),
+        "asgd": (optim.ASGD, dict(lr=0.1, lambd=0.05, t0=40, weight_decay=0.02)),
+        "adamax": (optim.Adamax, dict(lr=0.05, betas=(0.8, 0.9), weight_decay=0.02, maximize=True)),
+        "nadam": (NAdam, dict(lr=0.05, weight_decay=0.02, momentum_decay=0.04)),
+        "radam": (optim.RAdam, dict(lr=0.05, betas=(0.9, 0.95), weight_decay=0.02)),
+        "lion": (Lion, dict(lr=0.05, betas=(0.8, 0.95), weight_decay=0.1)),
+        "lamb": (Lamb, dict(lr=0.05, weight_decay=0.1)),
+        "lamb_always_adapts": (Lamb, dict(lr=0.05, weight_decay=0.0, always_adapt=True)),
+        "lamb_without_decay": (Lamb, dict(lr=0.05, weight_decay=0.0)),
     }
     for name, (kind, options) in runs.items():
         a, b = wave(5).requires_grad_(), wave(4, 0.9, 0.4).requires_grad_()
@@ -247,6 +315,7 @@ def trajectories(tensors):
             if step % 10 == 9:
                 rows.append(torch.cat([a, b]).detach().clone())
         tensors[name] = torch.stack(rows)
+    torch.set_default_dtype(torch.float32)
 
 
 def schedules(tensors):

@@ -48,6 +48,12 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
+  /// A tensor of the state, of the parameter's shape or a single f64 number.
+  struct StateName {
+    std::string_view name;
+    bool scalar = false;
+  };
+
   std::string_view type_name() const { return type_name_; }
   void step();
   void zero_grad();
@@ -79,7 +85,7 @@ class Optimizer {
   virtual const AttrsType& options_type() const = 0;
   virtual void* options_at(size_t group) = 0;
   /// Names of the state's tensors, in the order of ParamState::tensors, and whether there is a "step" besides.
-  virtual std::span<const std::string_view> state_names() const = 0;
+  virtual std::span<const StateName> state_names() const = 0;
   virtual bool counts_steps() const = 0;
   /// Steps one group. The steps of the states are counted up already.
   virtual void step_group(size_t group, std::span<ParamUpdate> updates) = 0;
@@ -94,56 +100,80 @@ class Optimizer {
   std::vector<Group> groups_;
 };
 
-/// Adds options of one type.
+/// An optimiser is its options and the rule that goes with them (src/optim/rules.h).
 template <class Options>
 class OptimizerOf : public Optimizer {
  public:
+  explicit OptimizerOf(const Tensors& params, const Options& options = {})
+      : OptimizerOf(std::vector<ParamGroup<Options>>{{params, options}}) {}
+  explicit OptimizerOf(const std::vector<ParamGroup<Options>>& groups);
+
   Options& options(size_t group = 0) { return options_.at(group); }
   void add_param_group(const ParamGroup<Options>& group);
 
  protected:
-  OptimizerOf(std::string_view type_name, const std::vector<ParamGroup<Options>>& groups);
   const AttrsType& options_type() const override;
   void* options_at(size_t group) override { return &options_.at(group); }
+  std::span<const StateName> state_names() const override;
+  bool counts_steps() const override;
+  void step_group(size_t group, std::span<ParamUpdate> updates) override;
 
  private:
   std::vector<Options> options_;
 };
+
+// In all rules g is the gradient, negated with `maximize`, plus weight_decay * theta unless the decay is decoupled;
+// t counts a parameter's steps from 1.
 
 struct SGDOptions {
   double lr = std::numeric_limits<double>::quiet_NaN();  // must be given
   double momentum = 0, dampening = 0, weight_decay = 0;
   bool nesterov = false, maximize = false;
 };
-/// g += weight_decay * theta; buf = momentum * buf + (1 - dampening) * g, the first time buf = g;
-/// theta -= lr * buf, or with nesterov lr * (g + momentum * buf).
-/// Throws Error for nesterov without momentum or with dampening.
-class SGD : public OptimizerOf<SGDOptions> {
- public:
-  SGD(const Tensors& params, const SGDOptions& options) : SGD({{params, options}}) {}
-  explicit SGD(const std::vector<ParamGroup<SGDOptions>>& groups) : OptimizerOf("SGD", groups) {}
-
- protected:
-  std::span<const std::string_view> state_names() const override;
-  bool counts_steps() const override { return false; }
-  void step_group(size_t group, std::span<ParamUpdate> updates) override;
-};
+/// buf = momentum * buf + (1 - dampening) * g, the first time buf = g; theta -= lr * buf, or with nesterov
+/// lr * (g + momentum * buf). Throws Error for nesterov without momentum or with dampening.
+using SGD = OptimizerOf<SGDOptions>;
 
 struct AdagradOptions {
   double lr = 1e-2, lr_decay = 0, weight_decay = 0, initial_accumulator_value = 0, eps = 1e-10;
   bool maximize = false;
 };
 /// s += g^2; theta -= lr / (1 + (t-1) * lr_decay) * g / (sqrt(s) + eps). Duchi et al. 2011.
-class Adagrad : public OptimizerOf<AdagradOptions> {
- public:
-  explicit Adagrad(const Tensors& params, const AdagradOptions& options = {}) : Adagrad({{params, options}}) {}
-  explicit Adagrad(const std::vector<ParamGroup<AdagradOptions>>& groups) : OptimizerOf("Adagrad", groups) {}
+using Adagrad = OptimizerOf<AdagradOptions>;
 
- protected:
-  std::span<const std::string_view> state_names() const override;
-  bool counts_steps() const override { return true; }
-  void step_group(size_t group, std::span<ParamUpdate> updates) override;
+struct AdadeltaOptions {
+  double lr = 1, rho = 0.9, eps = 1e-6, weight_decay = 0;
+  bool maximize = false;
 };
+/// v = rho * v + (1-rho) * g^2; d = sqrt(a + eps) / sqrt(v + eps) * g; theta -= lr * d; a = rho * a + (1-rho) * d^2.
+/// Zeiler 2012.
+using Adadelta = OptimizerOf<AdadeltaOptions>;
+
+struct RMSpropOptions {
+  double lr = 1e-2, alpha = 0.99, eps = 1e-8, weight_decay = 0, momentum = 0;
+  bool centered = false, maximize = false;
+};
+/// v = alpha * v + (1-alpha) * g^2; d = g / (sqrt(v) + eps); with momentum buf = momentum * buf + d, d = buf;
+/// theta -= lr * d. `centered` takes the variance v - b^2 for v, b = alpha * b + (1-alpha) * g. Hinton 2012, lecture 6.
+using RMSprop = OptimizerOf<RMSpropOptions>;
+
+struct RpropOptions {
+  double lr = 1e-2;                            // the first step of every element
+  std::array<double, 2> etas{0.5, 1.2};        // factors where the gradient turned and where it did not
+  std::array<double, 2> step_sizes{1e-6, 50};  // least and most
+  bool maximize = false;
+};
+/// Steps of an own size for each element, by the sign of its gradient alone; where that turned, the element waits.
+/// Riedmiller & Braun 1993. For whole batches.
+using Rprop = OptimizerOf<RpropOptions>;
+
+struct ASGDOptions {
+  double lr = 1e-2, lambd = 1e-4, alpha = 0.75, t0 = 1e6, weight_decay = 0;
+  bool maximize = false;
+};
+/// theta = theta * (1 - lambd * eta) - eta * g with eta = lr / (1 + lambd * lr * (t-1))^alpha; the state "ax" is the
+/// mean of theta from step t0 on. Polyak & Juditsky 1992.
+using ASGD = OptimizerOf<ASGDOptions>;
 
 struct AdamOptions {
   double lr = 1e-3;
@@ -151,18 +181,9 @@ struct AdamOptions {
   double eps = 1e-8, weight_decay = 0;
   bool amsgrad = false, maximize = false;
 };
-/// m = b1 * m + (1-b1) * g; v = b2 * v + (1-b2) * g^2; theta -= lr/(1-b1^t) * m / (sqrt(v) / sqrt(1-b2^t) + eps), where
-/// weight decay adds to g. amsgrad takes the largest v so far. Kingma & Ba 2014, Reddi et al. 2018.
-class Adam : public OptimizerOf<AdamOptions> {
- public:
-  explicit Adam(const Tensors& params, const AdamOptions& options = {}) : Adam({{params, options}}) {}
-  explicit Adam(const std::vector<ParamGroup<AdamOptions>>& groups) : OptimizerOf("Adam", groups) {}
-
- protected:
-  std::span<const std::string_view> state_names() const override;
-  bool counts_steps() const override { return true; }
-  void step_group(size_t group, std::span<ParamUpdate> updates) override;
-};
+/// m = b1 * m + (1-b1) * g; v = b2 * v + (1-b2) * g^2; theta -= lr/(1-b1^t) * m / (sqrt(v) / sqrt(1-b2^t) + eps).
+/// amsgrad takes the largest v so far. Kingma & Ba 2014, Reddi et al. 2018.
+using Adam = OptimizerOf<AdamOptions>;
 
 struct AdamWOptions {
   double lr = 1e-3;
@@ -171,16 +192,56 @@ struct AdamWOptions {
   bool amsgrad = false, maximize = false;
 };
 /// Adam whose weight decay is apart from the gradient: theta *= 1 - lr * weight_decay first. Loshchilov & Hutter 2017.
-class AdamW : public OptimizerOf<AdamWOptions> {
- public:
-  explicit AdamW(const Tensors& params, const AdamWOptions& options = {}) : AdamW({{params, options}}) {}
-  explicit AdamW(const std::vector<ParamGroup<AdamWOptions>>& groups) : OptimizerOf("AdamW", groups) {}
+using AdamW = OptimizerOf<AdamWOptions>;
 
- protected:
-  std::span<const std::string_view> state_names() const override;
-  bool counts_steps() const override { return true; }
-  void step_group(size_t group, std::span<ParamUpdate> updates) override;
+struct AdamaxOptions {
+  double lr = 2e-3;
+  std::array<double, 2> betas{0.9, 0.999};
+  double eps = 1e-8, weight_decay = 0;
+  bool maximize = false;
 };
+/// u = max(b2 * u, |g| + eps); theta -= lr/(1-b1^t) * m / u, with Adam's m. Kingma & Ba 2014, section 7.1.
+using Adamax = OptimizerOf<AdamaxOptions>;
+
+struct NAdamOptions {
+  double lr = 2e-3;
+  std::array<double, 2> betas{0.9, 0.999};
+  double eps = 1e-8, weight_decay = 0, momentum_decay = 4e-3;
+  bool decoupled_weight_decay = false, maximize = false;
+};
+/// Adam with Nesterov's momentum: mu_t = b1 * (1 - 0.96^(t * momentum_decay) / 2), P_t = mu_1 ... mu_t,
+/// theta -= lr * ((1-mu_t) / (1-P_t) * g + mu_{t+1} / (1-P_{t+1}) * m) / (sqrt(v) / sqrt(1-b2^t) + eps). Dozat 2016.
+using NAdam = OptimizerOf<NAdamOptions>;
+
+struct RAdamOptions {
+  double lr = 1e-3;
+  std::array<double, 2> betas{0.9, 0.999};
+  double eps = 1e-8, weight_decay = 0;
+  bool decoupled_weight_decay = false, maximize = false;
+};
+/// Adam that does not divide by sqrt(v) before its variance is known: with rho = 2/(1-b2) - 1 and
+/// rho_t = rho - 2 t b2^t / (1-b2^t), a step above rho_t = 5 is rectified by sqrt((rho_t-4)(rho_t-2) rho /
+/// ((rho-4)(rho-2) rho_t)), one below goes along m / (1-b1^t). Liu et al. 2019.
+using RAdam = OptimizerOf<RAdamOptions>;
+
+struct LambOptions {
+  double lr = 1e-3;
+  std::array<double, 2> betas{0.9, 0.999};
+  double eps = 1e-6, weight_decay = 0.01;
+  bool always_adapt = false, maximize = false;
+};
+/// Adam's direction d plus weight_decay * theta, scaled for each parameter by |theta| / |d| (1 where a norm is 0);
+/// without weight decay it is not scaled, unless `always_adapt`. You et al. 2019.
+using Lamb = OptimizerOf<LambOptions>;
+
+struct LionOptions {
+  double lr = 1e-4;
+  std::array<double, 2> betas{0.9, 0.99};
+  double weight_decay = 0;
+  bool maximize = false;
+};
+/// theta *= 1 - lr * weight_decay; theta -= lr * sign(b1 * m + (1-b1) * g); m = b2 * m + (1-b2) * g. Chen et al. 2023.
+using Lion = OptimizerOf<LionOptions>;
 
 struct ClipOptions {
   double norm_type = 2;  // infinity: the largest absolute value

@@ -194,6 +194,53 @@ struct Lion {
 };
 
 template <class T>
+struct Rprop {
+  static constexpr int kStates = 2;
+  bool maximize;
+  T down, up, least, most;
+
+  template <class V>
+  HWY_INLINE void operator()(V& theta, V g, V& prev, V& size) const {
+    if (maximize) g = -g;
+    const V s = sign(g * prev), same = max(s, V(0)), turned = max(-s, V(0));  // each 0 or 1
+    const V unknown = T(1) - (same + turned);
+    size = -max(-max(size * (same * up + turned * down + unknown), V(least)), V(-most));
+    g = g * (T(1) - turned);
+    theta = theta - sign(g) * size;
+    prev = g;
+  }
+};
+
+template <class T>
+struct Asgd {
+  static constexpr int kStates = 1;
+  Gradient<T> gradient;
+  T eta, mu, decay;  // decay = 1 - lambd * eta
+
+  template <class V>
+  HWY_INLINE void operator()(V& theta, V g, V& mean) const {
+    g = gradient(theta, g);
+    theta = decay * theta - eta * g;
+    mean = mu == 1 ? theta : mean + mu * (theta - mean);
+  }
+};
+
+template <class T>
+struct Lamb {
+  static constexpr int kStates = 3;
+  bool maximize;
+  Averages<T> averages;
+  T m_scale, v_scale, eps, weight_decay;
+
+  template <class V>
+  HWY_INLINE void operator()(V& theta, V g, V& m, V& v, V& d) const {
+    if (maximize) g = -g;
+    averages(g, m, v);
+    d = m * m_scale / (sqrt(v) * v_scale + eps) + weight_decay * theta;
+  }
+};
+
+template <class T>
 struct AdamLike {
   static constexpr int kStates = 2;
   Gradient<T> gradient;
@@ -277,6 +324,29 @@ void lion(const LionStep& s, Runs runs) {
 }
 
 template <class T>
+void rprop(const RpropStep& s, Runs runs) {
+  update_all<T>(Rprop<T>{s.maximize, T(s.down), T(s.up), T(s.least), T(s.most)}, runs);
+}
+
+template <class T>
+void asgd(const AsgdStep& s, Runs runs) {
+  const Gradient<T> gradient{s.maximize, T(s.weight_decay)};
+  update_all<T>(Asgd<T>{gradient, T(s.eta), T(s.mu), T(1 - s.lambd * s.eta)}, runs);
+}
+
+template <class T>
+void lamb_direction(const LambDirection& s, Runs runs) {
+  const auto t = static_cast<double>(s.t);
+  update_all<T>(Lamb<T>{.maximize = s.maximize,
+                        .averages = averages<T>(s.beta1, s.beta2),
+                        .m_scale = T(1 / (1 - std::pow(s.beta1, t))),
+                        .v_scale = T(1 / std::sqrt(1 - std::pow(s.beta2, t))),
+                        .eps = T(s.eps),
+                        .weight_decay = T(s.weight_decay)},
+                runs);
+}
+
+template <class T>
 void adam_like(const AdamLikeStep& s, Runs runs) {
   update_all<T>(AdamLike<T>{.gradient = {s.maximize, T(s.weight_decay)},
                             .averages = averages<T>(s.beta1, s.beta2),
@@ -302,6 +372,9 @@ INGOT_STEP(adadelta, AdadeltaStep)
 INGOT_STEP(rmsprop, RmspropStep)
 INGOT_STEP(adamax, AdamaxStep)
 INGOT_STEP(lion, LionStep)
+INGOT_STEP(rprop, RpropStep)
+INGOT_STEP(asgd, AsgdStep)
+INGOT_STEP(lamb_direction, LambDirection)
 INGOT_STEP(adam_like, AdamLikeStep)
 #undef INGOT_STEP
 
@@ -326,6 +399,9 @@ INGOT_STEP(adadelta, AdadeltaStep)
 INGOT_STEP(rmsprop, RmspropStep)
 INGOT_STEP(adamax, AdamaxStep)
 INGOT_STEP(lion, LionStep)
+INGOT_STEP(rprop, RpropStep)
+INGOT_STEP(asgd, AsgdStep)
+INGOT_STEP(lamb_direction, LambDirection)
 INGOT_STEP(adam_like, AdamLikeStep)
 #undef INGOT_STEP
 

@@ -83,6 +83,32 @@ struct AdamaxStep {
 };
 void adamax_step(const AdamaxStep& step, DType dtype, std::span<const ParameterRun> runs);
 
+/// Riedmiller & Braun 1993: s = sign(g * prev); size *= s > 0 ? up : s < 0 ? down : 1, held in [least, most];
+/// g = 0 where s < 0; theta -= sign(g) * size; prev = g. States: prev, size.
+struct RpropStep {
+  double down = 0.5, up = 1.2, least = 1e-6, most = 50;
+  bool maximize = false;
+};
+void rprop_step(const RpropStep& step, DType dtype, std::span<const ParameterRun> runs);
+
+/// Polyak & Juditsky 1992: theta = theta * (1 - lambd * eta) - eta * g; mean += mu * (theta - mean), or mean = theta
+/// where mu is 1. State: mean.
+struct AsgdStep {
+  double eta = 1e-2, mu = 1;
+  double lambd = 1e-4, weight_decay = 0;
+  bool maximize = false;
+};
+void asgd_step(const AsgdStep& step, DType dtype, std::span<const ParameterRun> runs);
+
+/// Adam's direction for You et al. 2019, theta untouched: d = m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + eps) +
+/// weight_decay * theta. States: m, v, d.
+struct LambDirection {
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-6, weight_decay = 0.01;
+  bool maximize = false;
+  int64_t t = 1;
+};
+void lamb_direction_step(const LambDirection& step, DType dtype, std::span<const ParameterRun> runs);
+
 /// Chen et al. 2023: theta *= 1 - lr * weight_decay; theta -= lr * sign(beta1 * m + (1 - beta1) * g);
 /// m = beta2 * m + (1 - beta2) * g. State: m.
 struct LionStep {

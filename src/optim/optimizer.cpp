@@ -1,101 +1,16 @@
 #include <algorithm>
-#include <cmath>
 #include <set>
 
-#include "autograd/attrs.h"
 #include "base/check.h"
 #include "ingot/autograd.h"
 #include "ingot/ops.h"
 #include "ingot/optim.h"
-#include "optim/update.h"
+#include "optim/rules.h"
 #include "tensor/impl.h"
 
 namespace ingot {
 
-template <>
-struct AttrCodec<std::array<double, 2>> {
-  static AttrValue get(const std::array<double, 2>& v) { return std::vector<double>{v[0], v[1]}; }
-  static std::array<double, 2> set(const AttrValue& v) {
-    const auto numbers = AttrCodec<std::vector<double>>::set(v);
-    CHECK(numbers.size() == 2, "{} numbers are given, there must be 2", numbers.size());
-    return {numbers[0], numbers[1]};
-  }
-};
-
 namespace {
-
-struct SGDFields : SGDOptions {
-  static constexpr auto fields = std::tuple{field("lr", &SGDFields::lr),
-                                            field("momentum", &SGDFields::momentum),
-                                            field("dampening", &SGDFields::dampening),
-                                            field("weight_decay", &SGDFields::weight_decay),
-                                            field("nesterov", &SGDFields::nesterov),
-                                            field("maximize", &SGDFields::maximize)};
-};
-struct AdagradFields : AdagradOptions {
-  static constexpr auto fields =
-      std::tuple{field("lr", &AdagradFields::lr),
-                 field("lr_decay", &AdagradFields::lr_decay),
-                 field("eps", &AdagradFields::eps),
-                 field("weight_decay", &AdagradFields::weight_decay),
-                 field("initial_accumulator_value", &AdagradFields::initial_accumulator_value),
-                 field("maximize", &AdagradFields::maximize)};
-};
-template <class Options>
-struct AdamFields : Options {
-  static constexpr auto fields =
-      std::tuple{field("lr", &AdamFields::lr),           field("betas", &AdamFields::betas),
-                 field("eps", &AdamFields::eps),         field("weight_decay", &AdamFields::weight_decay),
-                 field("amsgrad", &AdamFields::amsgrad), field("maximize", &AdamFields::maximize)};
-};
-
-template <class Options>
-const AttrsType& fields_of();
-template <>
-const AttrsType& fields_of<SGDOptions>() {
-  return attrs_of<SGDFields>;
-}
-template <>
-const AttrsType& fields_of<AdagradOptions>() {
-  return attrs_of<AdagradFields>;
-}
-template <>
-const AttrsType& fields_of<AdamOptions>() {
-  return attrs_of<AdamFields<AdamOptions>>;
-}
-template <>
-const AttrsType& fields_of<AdamWOptions>() {
-  return attrs_of<AdamFields<AdamWOptions>>;
-}
-
-void require_positive(std::string_view what, double value) {
-  CHECK(value >= 0, "{} is {}, it must not be negative", what, value);
-}
-void require_beta(double beta) { CHECK(beta >= 0 && beta < 1, "a beta is {}, it must be in [0, 1)", beta); }
-
-void check(const SGDOptions& o) {
-  CHECK(!std::isnan(o.lr), "SGD needs a learning rate: lr is not given");
-  require_positive("lr", o.lr);
-  require_positive("momentum", o.momentum);
-  require_positive("weight_decay", o.weight_decay);
-  CHECK(!o.nesterov || (o.momentum > 0 && o.dampening == 0),
-        "nesterov needs momentum above 0 and no dampening; they are {} and {}", o.momentum, o.dampening);
-}
-void check(const AdagradOptions& o) {
-  require_positive("lr", o.lr);
-  require_positive("lr_decay", o.lr_decay);
-  require_positive("weight_decay", o.weight_decay);
-  require_positive("initial_accumulator_value", o.initial_accumulator_value);
-  require_positive("eps", o.eps);
-}
-template <class Options>
-void check(const Options& o) {
-  require_positive("lr", o.lr);
-  require_positive("eps", o.eps);
-  require_positive("weight_decay", o.weight_decay);
-  require_beta(o.betas[0]);
-  require_beta(o.betas[1]);
-}
 
 OptimizerState::Option option_of(const AttrValue& value) {
   if (const bool* b = std::get_if<bool>(&value)) return *b;
@@ -196,7 +111,7 @@ OptimizerState Optimizer::state_dict() const {
     for (const ParamState& state : groups_[i].states) {
       std::map<std::string, Tensor> named;
       for (size_t t = 0; t < state_names().size(); ++t)
-        if (state.tensors[t].defined()) named[std::string(state_names()[t])] = state.tensors[t];
+        if (state.tensors[t].defined()) named[std::string(state_names()[t].name)] = state.tensors[t];
       if (counts_steps() && state.step > 0) named["step"] = scalar(static_cast<double>(state.step));
       if (!named.empty()) out.state[number] = std::move(named);
       group.params.push_back(number++);
@@ -225,13 +140,14 @@ void Optimizer::load_state_dict(const OptimizerState& given) {
           states[p].step = x.item<int64_t>();
           continue;
         }
-        const auto at = std::find(known.begin(), known.end(), name);
+        const auto at = std::find_if(known.begin(), known.end(), [&](const StateName& s) { return s.name == name; });
         CHECK(at != known.end(), "{}: the state of parameter {} has '{}', which {} does not keep", type_name(),
               numbers[p], name, type_name());
-        CHECK(x.shape() == params[p].shape(), "{}: '{}' of parameter {} is {} in the state, the parameter is {}",
-              type_name(), name, numbers[p], to_string(x.shape()), to_string(params[p].shape()));
+        const Shape wanted = at->scalar ? Shape{} : params[p].shape();
+        CHECK(x.shape() == wanted, "{}: '{}' of parameter {} is {} in the state, it must be {}", type_name(), name,
+              numbers[p], to_string(x.shape()), to_string(wanted));
         Tensor& own = states[p].tensors[static_cast<size_t>(at - known.begin())];
-        own = empty(params[p].shape(), state_dtype(params[p]), params[p].layout());
+        own = at->scalar ? scalar(0, DType::f64) : empty(wanted, state_dtype(params[p]), params[p].layout());
         copy_into(own, x);
       }
     }
@@ -246,25 +162,5 @@ void Optimizer::load_state_dict(const OptimizerState& given) {
         f.set(options_at(i), attr_of(it->second));
   }
 }
-
-template <class Options>
-OptimizerOf<Options>::OptimizerOf(std::string_view type_name, const std::vector<ParamGroup<Options>>& groups)
-    : Optimizer(type_name) {
-  for (const auto& group : groups) add_param_group(group);
-}
-template <class Options>
-void OptimizerOf<Options>::add_param_group(const ParamGroup<Options>& group) {
-  check(group.options);
-  add_params(group.params);
-  options_.push_back(group.options);
-}
-template <class Options>
-const AttrsType& OptimizerOf<Options>::options_type() const {
-  return fields_of<Options>();
-}
-template class OptimizerOf<SGDOptions>;
-template class OptimizerOf<AdagradOptions>;
-template class OptimizerOf<AdamOptions>;
-template class OptimizerOf<AdamWOptions>;
 
 }  // namespace ingot

@@ -200,6 +200,45 @@ TEST(Optim, AdamLike) {
   }
 }
 
+TEST(Optim, Rprop) {
+  const RpropStep s{.down = 0.6, .up = 1.3, .least = 0.005, .most = 0.02, .maximize = true};
+  check([&](DType dtype, auto runs, int64_t) { rprop_step(s, dtype, runs); },
+        [&](Element& e, int64_t) {
+          auto& [previous, size, unused] = e.state;
+          double g = -e.grad;
+          const double turn = g * previous;
+          size = std::clamp(turn > 0 ? size * s.up : turn < 0 ? size * s.down : size, s.least, s.most);
+          if (turn < 0) g = 0;
+          e.theta -= double((g > 0) - (g < 0)) * size;
+          previous = g;
+        },
+        2, 6);
+}
+
+TEST(Optim, Asgd) {
+  for (const double mu : {1.0, 0.25}) {
+    const AsgdStep s{.eta = 0.05, .mu = mu, .lambd = 0.1, .weight_decay = 0.01};
+    check([&](DType dtype, auto runs, int64_t) { asgd_step(s, dtype, runs); },
+          [&](Element& e, int64_t) {
+            const double g = effective(e, false, s.weight_decay);
+            e.theta = e.theta * (1 - s.lambd * s.eta) - s.eta * g;
+            e.state[0] += mu * (e.theta - e.state[0]);
+          },
+          1);
+  }
+}
+
+TEST(Optim, LambDirection) {
+  check([](DType dtype, auto runs, int64_t t) { lamb_direction_step({.eps = 1e-2, .t = t}, dtype, runs); },
+        [](Element& e, int64_t t) {
+          auto& [m, v, d] = e.state;
+          m = 0.9 * m + 0.1 * e.grad;
+          v = 0.999 * v + 0.001 * e.grad * e.grad;
+          d = m / (1 - std::pow(0.9, t)) / (std::sqrt(v / (1 - std::pow(0.999, t))) + 1e-2) + 0.01 * e.theta;
+        },
+        3);
+}
+
 // The bits are those of plain floats in the rule's order, whatever the tier, the place in the run and the threads.
 TEST(Optim, BitsAreThoseOfPlainFloats) {
   constexpr int64_t kCount = 100003;

@@ -79,7 +79,26 @@ INSTANTIATE_TEST_SUITE_P(
                    -1},
         Trajectory{"adamw", make<AdamW>(AdamWOptions{.lr = 0.05})},
         Trajectory{"adamw_amsgrad",
-                   make<AdamW>(AdamWOptions{.lr = 0.05, .weight_decay = 0.3, .amsgrad = true, .maximize = true}), -1}),
+                   make<AdamW>(AdamWOptions{.lr = 0.05, .weight_decay = 0.3, .amsgrad = true, .maximize = true}), -1},
+        Trajectory{"adadelta",
+                   make<Adadelta>(AdadeltaOptions{.lr = 0.7, .rho = 0.8, .eps = 1e-3, .weight_decay = 0.02})},
+        Trajectory{"rmsprop", make<RMSprop>(RMSpropOptions{.lr = 0.05, .alpha = 0.9, .weight_decay = 0.02})},
+        Trajectory{"rmsprop_momentum", make<RMSprop>(RMSpropOptions{.lr = 0.02, .momentum = 0.8})},
+        Trajectory{"rmsprop_centered",
+                   make<RMSprop>(RMSpropOptions{.lr = 0.02, .eps = 1e-2, .centered = true, .maximize = true}), -1},
+        Trajectory{"rmsprop_centered_momentum",
+                   make<RMSprop>(RMSpropOptions{.lr = 0.01, .momentum = 0.5, .centered = true})},
+        Trajectory{"rprop", make<Rprop>(RpropOptions{.lr = 0.1, .etas = {0.6, 1.3}, .step_sizes = {0.01, 0.3}})},
+        Trajectory{"asgd", make<ASGD>(ASGDOptions{.lr = 0.1, .lambd = 0.05, .t0 = 40, .weight_decay = 0.02})},
+        Trajectory{"adamax",
+                   make<Adamax>(AdamaxOptions{.lr = 0.05, .betas = {0.8, 0.9}, .weight_decay = 0.02, .maximize = true}),
+                   -1},
+        Trajectory{"nadam", make<NAdam>(NAdamOptions{.lr = 0.05, .weight_decay = 0.02, .momentum_decay = 0.04})},
+        Trajectory{"radam", make<RAdam>(RAdamOptions{.lr = 0.05, .betas = {0.9, 0.95}, .weight_decay = 0.02})},
+        Trajectory{"lion", make<Lion>(LionOptions{.lr = 0.05, .betas = {0.8, 0.95}, .weight_decay = 0.1})},
+        Trajectory{"lamb", make<Lamb>(LambOptions{.lr = 0.05, .weight_decay = 0.1})},
+        Trajectory{"lamb_always_adapts", make<Lamb>(LambOptions{.lr = 0.05, .weight_decay = 0, .always_adapt = true})},
+        Trajectory{"lamb_without_decay", make<Lamb>(LambOptions{.lr = 0.05, .weight_decay = 0})}),
     [](const auto& info) { return info.param.name; });
 
 TEST(Optimizer, StepsEveryElementOfLargeParametersOfAnyLayoutAlike) {
@@ -199,7 +218,7 @@ TEST(Optimizer, LoadingRefusesAnotherShapeOfState) {
   OptimizerState state = sgd.state_dict();
   state.state[0]["momentum_buffer"] = ones({3});
   EXPECT_EQ(error_of([&] { sgd.load_state_dict(state); }),
-            "SGD: 'momentum_buffer' of parameter 0 is [3] in the state, the parameter is [2]");
+            "SGD: 'momentum_buffer' of parameter 0 is [3] in the state, it must be [2]");
   state.state[0] = {{"exp_avg", ones({2})}};
   EXPECT_EQ(error_of([&] { sgd.load_state_dict(state); }),
             "SGD: the state of parameter 0 has 'exp_avg', which SGD does not keep");
