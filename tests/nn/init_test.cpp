@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "error_of.h"
 #include "golden.h"
 #include "ingot/models.h"
 #include "ingot/ops.h"
-#include "error_of.h"
 
 namespace ingot {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include "golden.h"
 #include "error_of.h"
+#include "golden.h"
 #include "nn/wave.h"
 
 namespace ingot {

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 
 #include "base/hash.h"
-#include "ingot/losses.h"
 #include "error_of.h"
+#include "ingot/losses.h"
 
 namespace ingot {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include "ingot/ops.h"
 #include "error_of.h"
+#include "ingot/ops.h"
 
 namespace ingot {
 namespace {

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <functional>
 
+#include "error_of.h"
 #include "golden.h"
 #include "ingot/ops.h"
-#include "error_of.h"
 #include "nn/wave.h"
 
 namespace ingot {

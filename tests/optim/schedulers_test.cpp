@@ -4,8 +4,8 @@
 
 #include <functional>
 
-#include "golden.h"
 #include "error_of.h"
+#include "golden.h"
 
 namespace ingot {
 namespace {
