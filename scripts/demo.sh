@@ -3,7 +3,7 @@
 # Fashion-MNIST, compiles an engine, compares and measures both, and writes a report to runs/demo.
 # Usage: demo.sh [OPTIONS OF ingot train]
 # A second run builds what changed and goes on with the training in runs/demo where it stopped, at its end if it is
-# done. `demo.sh --overwrite` trains anew; `demo.sh --set epochs=1` trains shorter.
+# done. `demo.sh --overwrite` trains anew; `demo.sh --set epochs=2` trains shorter.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 install_packages scripts/packages.txt
