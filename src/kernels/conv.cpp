@@ -66,9 +66,16 @@ dnnl::primitive_attr attributes(const ConvArgs& a, bool with_activation) {
   return attr;
 }
 
+// Whether some windows read nothing but padding: oneDNN 2.6's brgemm convolution then reads through a null pointer.
+bool has_windows_of_padding(const ConvArgs& a) {
+  const auto& [stride, dilation, padding, groups] = a.geometry;
+  const int64_t height = dilation.h * (a.weight.shape[2] - 1) + 1, width = dilation.w * (a.weight.shape[3] - 1) + 1;
+  return std::max(padding.top, padding.bottom) >= height || std::max(padding.left, padding.right) >= width;
+}
+
 ConvPlan choose(const ConvArgs& a) {
   using Forward = dnnl::convolution_forward;
-  if (a.y.dtype == DType::f64 || a.x.numel() == 0 || a.weight.numel() == 0) return {};
+  if (a.y.dtype == DType::f64 || a.x.numel() == 0 || a.weight.numel() == 0 || has_windows_of_padding(a)) return {};
   std::vector<int> arguments{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_SCRATCHPAD};
   if (a.bias) arguments.push_back(DNNL_ARG_BIAS);
   for (const DType dtype : {DType::bf16, DType::f32}) {
