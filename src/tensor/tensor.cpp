@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "base/check.h"
+#include "base/convert.h"
 #include "base/parallel.h"
 #include "base/philox.h"
 #include "tensor/each_element.h"
@@ -13,16 +14,6 @@
 
 namespace ingot {
 namespace {
-
-template <class To, class From>
-To convert(From value) {
-  if constexpr (std::is_same_v<From, f16> || std::is_same_v<From, bf16>)
-    return convert<To>(static_cast<float>(value));
-  else if constexpr (std::is_same_v<To, f16> || std::is_same_v<To, bf16>)
-    return To(static_cast<float>(value));
-  else
-    return static_cast<To>(value);
-}
 
 /// x at each row-major position i is one of the two numbers that draw(i / 2) makes of a counter; rows of the first
 /// dimension are spread over the threads.

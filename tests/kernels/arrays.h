@@ -59,12 +59,12 @@ class TestArray {
 
   double operator[](int64_t logical) const {
     return kernels::visit_dtype(array_.dtype, [&]<class T>(std::type_identity<T>) {
-      return kernels::convert<double>(array_.as<T>()[offset(logical)]);
+      return ingot::convert<double>(array_.as<T>()[offset(logical)]);
     });
   }
   void set(int64_t logical, double value) {
     kernels::visit_dtype(array_.dtype, [&]<class T>(std::type_identity<T>) {
-      array_.as<T>()[offset(logical)] = kernels::convert<T>(value);
+      array_.as<T>()[offset(logical)] = ingot::convert<T>(value);
     });
   }
   TestArray& fill_with(const std::function<double(int64_t)>& value) {

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <random>
 #include <thread>
 
 #include "base/isa.h"
 #include "base/parallel.h"
+#include "cases.h"
 #include "kernels/conv_activation.h"
 #include "kernels/reference.h"
 
@@ -145,6 +147,43 @@ TEST(Conv2d, GradientsMatchThePlainKernels) {
         SCOPED_TRACE(testing::Message() << shape << " " << name_of(dtype) << " " << name_of(layout));
         check_grads(shape, dtype, layout, layout);
       }
+}
+
+/// A small shape whose result has at least one element.
+Shape random_shape(std::mt19937& random) {
+  const auto pick = [&](int64_t low, int64_t high) {
+    return low + static_cast<int64_t>(random() % static_cast<unsigned>(high - low + 1));
+  };
+  const auto pair = [&](int64_t low, int64_t high) {
+    const int64_t h = pick(low, high);
+    return random() % 4 == 0 ? Pair(h, pick(low, high)) : Pair(h);
+  };
+  Shape s{.batch = pick(1, 3), .kernel = pair(1, 4)};
+  ConvGeometry& g = s.geometry;
+  g.stride = pair(1, 3), g.dilation = random() % 3 == 0 ? pair(1, 3) : Pair(1);
+  g.padding = {pick(0, 3), pick(0, 3), pick(0, 3), pick(0, 3)};
+  g.groups = random() % 2 == 0 ? 1 : pick(1, 9);
+  s.in = g.groups * pick(1, g.groups == 1 ? 40 : 5), s.out = g.groups * pick(1, g.groups == 1 ? 40 : 5);
+  const auto least = [](int64_t kernel, int64_t dilation, int64_t pads) {
+    return std::max<int64_t>(1, dilation * (kernel - 1) + 1 - pads);
+  };
+  s.height = pick(0, 12) + least(s.kernel.h, g.dilation.h, g.padding.top + g.padding.bottom);
+  s.width = pick(0, 12) + least(s.kernel.w, g.dilation.w, g.padding.left + g.padding.right);
+  return s;
+}
+
+TEST(Conv2d, RandomShapesMatchThePlainKernels) {
+  std::mt19937 random(1);
+  constexpr Layout kLayouts[] = {Layout::channels_last, Layout::row_major, Layout::channel_slice, Layout::transposed};
+  const auto layout = [&] { return kLayouts[random() % std::size(kLayouts)]; };
+  for (int i = 0; i < test::cases(60); ++i) {
+    const Shape shape = random_shape(random);
+    const DType dtype = random() % 4 == 0 ? DType::bf16 : DType::f32;
+    SCOPED_TRACE(testing::Message() << "case " << i << ": " << shape << " " << name_of(dtype));
+    check_forward(shape, dtype, layout(), layout(), layout());
+    check_grads(shape, dtype, layout(), layout());
+    if (HasFailure()) return;
+  }
 }
 
 // The plain kernel against the definition of convolution, at sizes where it can be written down.
