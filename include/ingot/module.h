@@ -40,7 +40,7 @@ class [[nodiscard]] HookHandle {
   HookHandle() = default;
   HookHandle(std::weak_ptr<ModuleHooks> hooks, size_t number) : hooks_(std::move(hooks)), number_(number) {}
   HookHandle(HookHandle&&) = default;
-  HookHandle& operator=(HookHandle&& other);
+  HookHandle& operator=(HookHandle&& other) noexcept;
   ~HookHandle() { remove(); }
   void remove();
   void keep() { hooks_.reset(); }

@@ -78,8 +78,7 @@ class Reader {
     if (t == "true") return true;
     if (t == "false") return false;
     double v = 0;
-    const bool looks_real = t.find_first_of(".") != std::string_view::npos || t.ends_with("inf") ||
-                            t.ends_with("nan") ||
+    const bool looks_real = t.find('.') != std::string_view::npos || t.ends_with("inf") || t.ends_with("nan") ||
                             (t.find('e') != std::string_view::npos && !t.empty() &&
                              std::isdigit(static_cast<unsigned char>(t[t[0] == '-'])));
     if (looks_real)

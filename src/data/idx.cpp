@@ -14,13 +14,15 @@ namespace {
 
 // DEFLATE's longest match is 258 bytes for 2 bits: no file unpacks to more than 1032 times its size.
 constexpr uint64_t kMaxRatio = 1032;
+constexpr uint64_t kMaxExtent = uint64_t{1} << 62;
 constexpr size_t kPiece = size_t{1} << 24;
 
 /// A gzip or plain file; zlib passes plain bytes through.
 class Stream {
  public:
   explicit Stream(const std::filesystem::path& path) : path_(path.string()) {
-    CHECK(std::filesystem::is_regular_file(path), "{}: no such file", path_);
+    std::error_code refused;  // a name too long, a folder closed to us
+    CHECK(std::filesystem::is_regular_file(path, refused), "{}: no such file", path_);
     file_.reset(gzopen(path_.c_str(), "rb"));
     CHECK(file_ != nullptr, "{}: cannot open", path_);
   }
@@ -94,14 +96,18 @@ Header read_header(Stream& stream, const std::string& path) {
         magic[2], magic[3]);
   Header header{.dtype = dtype_of_code(magic[2], path), .shape = {}, .bytes = 0};
   CHECK(magic[3] >= 1 && magic[3] <= kMaxRank, "{}: {} dimensions, 1 to {} are expected", path, magic[3], kMaxRank);
-  header.bytes = size_of(header.dtype);
+  uint64_t extent = size_of(header.dtype);  // no size taken for 0: strides must be numbers in empty files too
+  bool empty = false;
   for (int d = 0; d < magic[3]; ++d) {
     std::array<uint8_t, 4> size{};
     CHECK(stream.read(size.data(), 4) == 4, "{}: truncated in its sizes", path);
-    header.shape.push_back(big_endian(size.data()));
-    CHECK(!__builtin_mul_overflow(header.bytes, uint64_t{big_endian(size.data())}, &header.bytes),
+    const uint64_t items = big_endian(size.data());
+    header.shape.push_back(static_cast<int64_t>(items));
+    empty |= items == 0;
+    CHECK(!__builtin_mul_overflow(extent, std::max<uint64_t>(items, 1), &extent) && extent <= kMaxExtent,
           "{}: sizes {} are too large", path, to_string(header.shape));
   }
+  header.bytes = empty ? 0 : extent;
   return header;
 }
 

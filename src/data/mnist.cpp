@@ -9,8 +9,9 @@ constexpr int64_t kClasses = 10, kSide = 28;
 constexpr int64_t kMostClasses = 256;  // that labels u8 can name
 
 std::filesystem::path find_file(const std::filesystem::path& root, const std::string& name) {
+  std::error_code refused;  // a name too long, a folder closed to us
   for (const char* ending : {".gz", ""})
-    if (const auto path = root / (name + ending); std::filesystem::exists(path)) return path;
+    if (const auto path = root / (name + ending); std::filesystem::exists(path, refused)) return path;
   fail("{}: neither {}.gz nor {} is there (Debian: apt install dataset-fashion-mnist)", root.string(), name, name);
 }
 

@@ -129,11 +129,15 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
 };
 
 uint64_t bytes_of(const SafetensorsEntry& entry, const std::string& path) {
-  uint64_t bytes = size_of(entry.dtype);
-  for (const Dim size : entry.shape)
-    CHECK(!__builtin_mul_overflow(bytes, static_cast<uint64_t>(size.value()), &bytes) && bytes <= uint64_t{1} << 62,
+  uint64_t extent = size_of(entry.dtype);  // no size taken for 0: strides must be numbers in empty tensors too
+  bool empty = false;
+  for (const Dim size : entry.shape) {
+    empty |= size == 0;
+    const auto items = std::max<uint64_t>(static_cast<uint64_t>(size.value()), 1);
+    CHECK(!__builtin_mul_overflow(extent, items, &extent) && extent <= uint64_t{1} << 62,
           "{}: tensor '{}' of shape {} is too large", path, entry.name, to_string(entry.shape));
-  return bytes;
+  }
+  return empty ? 0 : extent;
 }
 
 void check_tiling(std::vector<SafetensorsEntry>& entries, uint64_t data_bytes, const std::string& path) {

@@ -97,7 +97,7 @@ Tensors tap_inputs(const Tensors& inputs, std::shared_ptr<BackwardHooks> state) 
   return apply_all(inputs.size() == 1 ? kTapInput : kTapInputs, inputs, attrs_with(std::move(state)));
 }
 
-HookHandle& HookHandle::operator=(HookHandle&& other) {
+HookHandle& HookHandle::operator=(HookHandle&& other) noexcept {
   remove();
   hooks_ = std::exchange(other.hooks_, {});
   number_ = other.number_;

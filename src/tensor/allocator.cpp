@@ -13,6 +13,12 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 constexpr size_t kCacheLimit = size_t{1} << 30;
+// GCC tells of its sanitizers by macros, clang by __has_feature.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kCaching = false;  // so that a sanitizer sees each block's end
 #else

@@ -7,12 +7,20 @@ namespace {
 
 constexpr std::array<int, 4> kChannelsLastOrder{1, 3, 2, 0};  // from the fastest: C, W, H, N
 
+/// The stride of the dimension above one of `size`. An empty tensor's can be too large although it has no elements.
+int64_t next_stride(int64_t stride, Dim size, const Shape& shape) {
+  int64_t next = 0;
+  CHECK(!__builtin_mul_overflow(stride, size.value(), &next), "the strides of shape {} are too large",
+        to_string(shape));
+  return next;
+}
+
 Strides channels_last_strides(const Shape& shape) {
   Strides strides(4, 1);
-  int64_t step = 1;
+  int64_t stride = 1;
   for (const int d : kChannelsLastOrder) {
-    strides[d] = step;
-    step *= shape[d].value();
+    strides[d] = stride;
+    stride = next_stride(stride, shape[d], shape);
   }
   return strides;
 }
@@ -52,10 +60,10 @@ Layout default_layout(size_t rank) { return rank == 4 ? Layout::channels_last : 
 Strides strides_for(const Shape& shape, Layout layout) {
   if (layout == Layout::channels_last && shape.size() == 4) return channels_last_strides(shape);
   Strides strides(shape.size(), 1);
-  int64_t step = 1;
+  int64_t stride = 1;
   for (size_t i = shape.size(); i-- > 0;) {
-    strides[i] = step;
-    step *= shape[i].value();
+    strides[i] = stride;
+    stride = next_stride(stride, shape[i], shape);
   }
   return strides;
 }

@@ -45,7 +45,9 @@ std::vector<ConfigNode> base_names(const ConfigNode& node) {
 
 ConfigNode load_with_bases(const std::filesystem::path& path, const std::optional<Environment>& environment,
                            std::vector<std::filesystem::path>& above) {
-  const auto canonical = std::filesystem::weakly_canonical(path);
+  std::error_code refused;  // a name too long or a folder closed to us: reading the file says so
+  auto canonical = std::filesystem::weakly_canonical(path, refused);
+  if (refused) canonical = path.lexically_normal();
   CHECK(std::find(above.begin(), above.end(), canonical) == above.end(), "{}: is its own _base_", path.string());
   CHECK(above.size() < kMostBases, "{}: more than {} files of _base_ on top of each other", path.string(), kMostBases);
   above.push_back(canonical);
@@ -56,7 +58,8 @@ ConfigNode load_with_bases(const std::filesystem::path& path, const std::optiona
   merged.place = own.place;
   for (const ConfigNode& name : base_names(own)) {
     const auto file = path.parent_path() / name.as_text();
-    CHECK(std::filesystem::is_regular_file(file), "{}: the base {} is not there", name.place.str(), file.string());
+    CHECK(std::filesystem::is_regular_file(file, refused), "{}: the base {} is not there", name.place.str(),
+          file.string());
     merge(merged, load_with_bases(file, environment, above));
   }
   own.erase("_base_");

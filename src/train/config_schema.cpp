@@ -7,6 +7,13 @@
 
 namespace ingot {
 
+ConfigSchema ConfigSchema::boolean() { return {.kind = Kind::boolean}; }
+ConfigSchema ConfigSchema::integer() { return {.kind = Kind::integer}; }
+ConfigSchema ConfigSchema::number() { return {.kind = Kind::number}; }
+ConfigSchema ConfigSchema::text() { return {.kind = Kind::text}; }
+ConfigSchema ConfigSchema::choice(std::vector<std::string> names) {
+  return {.kind = Kind::choice, .choices = std::move(names)};
+}
 ConfigSchema ConfigSchema::list_of(ConfigSchema element, size_t length) {
   return {.kind = Kind::list, .length = length, .element = std::make_shared<const ConfigSchema>(std::move(element))};
 }

@@ -26,17 +26,15 @@ struct ConfigSchema {
   std::vector<std::string> choices = {};
   size_t length = 0;                                 // of a list; 0: any
   std::shared_ptr<const ConfigSchema> element = {};  // of a list or a map with free keys
-  std::vector<ConfigField> fields = {};              // of an object
+  std::vector<ConfigField> fields;                   // of an object (no initialiser: their type is not complete yet)
   /// A map whose key "type" decides which object it is: {"SGD", its fields}, ...
   std::vector<std::pair<std::string, ConfigSchema>> types = {};
 
-  static ConfigSchema boolean() { return {.kind = Kind::boolean}; }
-  static ConfigSchema integer() { return {.kind = Kind::integer}; }
-  static ConfigSchema number() { return {.kind = Kind::number}; }
-  static ConfigSchema text() { return {.kind = Kind::text}; }
-  static ConfigSchema choice(std::vector<std::string> names) {
-    return {.kind = Kind::choice, .choices = std::move(names)};
-  }
+  static ConfigSchema boolean();
+  static ConfigSchema integer();
+  static ConfigSchema number();
+  static ConfigSchema text();
+  static ConfigSchema choice(std::vector<std::string> names);
   static ConfigSchema list_of(ConfigSchema element, size_t length = 0);
   static ConfigSchema map_of(ConfigSchema element);
   static ConfigSchema object(std::vector<ConfigField> fields);

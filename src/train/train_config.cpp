@@ -173,7 +173,8 @@ struct ConfigCodec<std::variant<S...>> {
   static std::variant<S...> read(const ConfigNode& node) {
     const std::string& type = node.at("type").as_text();
     std::variant<S...> out;
-    ((type == Section<S>::kType && (out = static_cast<const S&>(read_config<Section<S>>(node)), true)) || ...);
+    const auto take = [&]<class T>() { out = static_cast<const T&>(read_config<Section<T>>(node)); };
+    ((type == Section<S>::kType ? take.template operator()<S>() : void()), ...);
     return out;
   }
   static ConfigNode write(const std::variant<S...>& value) {

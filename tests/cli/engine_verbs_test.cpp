@@ -108,7 +108,8 @@ TEST_F(EngineVerbs, CompareNamesTheFirstValueThatDiverges) {
 TEST_F(EngineVerbs, CompareOfABatchNormNetSkipsWhatFusionReplaced) {
   const Outcome o = run_line("compare zoo:small_cnn zoo:small_cnn --shapes 1x12x12 --per-layer --json");
   ASSERT_EQ(o.code, 0) << o.out << o.err;
-  for (const auto& layer : o.json().at("layers")) EXPECT_NE(layer.at("op"), "batch_norm");
+  const auto json = o.json();
+  for (const auto& layer : json.at("layers")) EXPECT_NE(layer.at("op"), "batch_norm");
 }
 
 TEST_F(EngineVerbs, BenchOfOneEngineIsOneObject) {

@@ -45,7 +45,7 @@ TEST(DataLoader, BatchSizeNoneGivesSamples) {
     DataLoader loader(Toy(3), {.batch_size = std::nullopt, .num_workers = workers});
     std::vector<int64_t> targets;
     for (const Batch& sample : loader.epoch(0)) {
-      EXPECT_EQ(sample.input.shape(), Shape({2}));
+      EXPECT_EQ(sample.input.shape(), Shape{2});
       targets.push_back(sample.target.item<int64_t>());
     }
     EXPECT_THAT(targets, ElementsAre(0, 1, 2));

@@ -97,7 +97,7 @@ TEST(Collate, StacksTensorsNumbersTextsListsAndMaps) {
   };
   const Batch batch = collated({one(1), one(2)});
   EXPECT_EQ(batch.input.shape(), Shape({2, 2}));
-  EXPECT_EQ(batch.target.shape(), Shape({2}));
+  EXPECT_EQ(batch.target.shape(), Shape{2});
   EXPECT_THAT(batch.indices, ElementsAre(10, 11));
   const auto& extra = std::get<Map>(batch.extra);
   EXPECT_EQ(std::get<Tensor>(extra.at("id")).dtype(), DType::i64);

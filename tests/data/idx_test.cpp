@@ -68,9 +68,12 @@ TEST(Idx, DamageIsRefusedWithItsReason) {
               HasSubstr("truncated: sizes [200, 3] need 600 bytes, a file of 18"));
   EXPECT_THAT(refusal(good + "!"), HasSubstr("more bytes follow the 6 that sizes [2, 3] need"));
   EXPECT_THAT(refusal(good, 5), HasSubstr("at most 5 are allowed"));
-  EXPECT_THAT(refusal(idx_file(8, {0xffffffff, 0xffffffff}, "")), HasSubstr("at most 4294967296 are allowed"));
+  EXPECT_THAT(refusal(idx_file(8, {0xffffffff, 2}, "")), HasSubstr("at most 4294967296 are allowed"));
+  EXPECT_THAT(refusal(idx_file(8, {0xffffffff, 0xffffffff}, "")), HasSubstr("too large"));
+  EXPECT_THAT(refusal(idx_file(8, {0, 0xffffffff, 0xffffffff}, "")), HasSubstr("too large"));
   EXPECT_THAT(refusal(idx_file(8, {0xffffffff, 0xffffffff, 0xffffffff}, "")), HasSubstr("too large"));
   EXPECT_THAT(error_of([] { read_idx("/no/such/file"); }), HasSubstr("/no/such/file: no such file"));
+  EXPECT_THAT(error_of([] { read_idx(std::string(300, 'a')); }), HasSubstr("aaa: no such file"));
 }
 
 TEST(Idx, DamagedGzipIsRefused) {
@@ -86,6 +89,7 @@ TEST(Idx, DamagedGzipIsRefused) {
 }
 
 TEST(Mnist, BadLabelsAndCountsAreRefused) {
+  EXPECT_THAT(error_of([] { Mnist{std::string(300, 'a')}; }), HasSubstr("neither train-images-idx3-ubyte.gz nor"));
   const auto root = scratch("mnist");
   std::filesystem::create_directories(root);
   const auto write = [&](const std::string& labels, uint32_t count) {

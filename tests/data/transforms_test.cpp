@@ -64,7 +64,7 @@ TEST(Transforms, BadArgumentsAreRefused) {
   EXPECT_THAT(error_of([] { Normalize({1, 2}, {1, 1}).apply(zeros({3, 2, 2}), {}); }),
               HasSubstr("2 channels, the image has 3"));
   EXPECT_THAT(error_of([] { Normalize({1}, {1}).apply(image(1, 1, 1), {}); }), HasSubstr("put ToDtype before it"));
-  EXPECT_THAT(error_of([] { ToDtype(DType::i64); }), HasSubstr("not i64"));
+  EXPECT_THAT(error_of([] { ToDtype{DType::i64}; }), HasSubstr("not i64"));
   EXPECT_THAT(error_of([] { ToDtype(DType::f32).apply(zeros({2, 2}), {}); }),
               HasSubstr("[C,H,W] is expected, not [2, 2]"));
 }

@@ -1,5 +1,6 @@
 #include <random>
 
+#include "cases.h"
 #include "networks.h"
 
 // Networks that nobody thought of: random operations on random earlier results.
@@ -100,7 +101,7 @@ TEST_P(RandomGraph, RunsAsTheGraph) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, RandomGraph, ::testing::Range(0, 60));
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomGraph, ::testing::Range(0, test::cases(60)));
 
 }  // namespace
 }  // namespace ingot::testing

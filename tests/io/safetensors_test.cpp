@@ -184,6 +184,7 @@ TEST(Safetensors, EveryOtherDamageHasItsOwnError) {
       {file_of(entry(R"("dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,4])"), four),
        "which is too large"},
       {file_of(entry(R"("dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4])"), four), "is too large"},
+      {file_of(entry(R"("dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0])"), ""), "is too large"},
       {file_of(entry(R"("dtype":"F32","shape":[2],"data_offsets":[0,4])"), four),
        "F32 [2] needs 8 bytes, its data_offsets give 4"},
       {file_of(entry(R"("dtype":"F32","shape":[1],"data_offsets":[0])"), four), "has 1 data_offsets"},

@@ -1,5 +1,6 @@
 #include <random>
 
+#include "cases.h"
 #include "helpers.h"
 #include "ingot/autograd.h"
 #include "ingot/ops.h"
@@ -80,13 +81,13 @@ class Calls {
 class HostileCalls : public testing::TestWithParam<const OpDef*> {};
 
 TEST_P(HostileCalls, WhatShapeRulesAcceptCanRun) {
-  constexpr int kCalls = 5000, kMost = 40 * kCalls;  // some ops accept few calls
+  const int count = cases(5000), most = 40 * count;  // some ops accept few calls
   constexpr int64_t kLargest = 100000;               // elements of a result that is worth computing
   const OpDef& op = *GetParam();
   const NoGrad no_grad;
   Calls calls(std::hash<std::string_view>()(op.name));
   int accepted = 0, ran = 0;
-  for (int i = 0; i < kCalls || (ran < 5 && i < kMost); ++i) {
+  for (int i = 0; i < count || (ran < 5 && i < most); ++i) {
     const Tensors in = calls.operands(op);
     const Attrs attrs = calls.attrs(op, in);
     std::vector<Spec> specs;

@@ -208,7 +208,7 @@ TEST(Optimizer, StateHasPyTorchsLayout) {
   EXPECT_FALSE(std::get<bool>(state.param_groups[0].options.at("amsgrad")));
   EXPECT_FALSE(state.state.contains(0));
   EXPECT_EQ(state.state.at(1).at("step").item<float>(), 1);
-  EXPECT_EQ(state.state.at(1).at("exp_avg").shape(), Shape({3}));
+  EXPECT_EQ(state.state.at(1).at("exp_avg").shape(), Shape{3});
   EXPECT_FALSE(state.state.at(1).contains("max_exp_avg_sq"));
 }
 

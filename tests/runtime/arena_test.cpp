@@ -4,6 +4,8 @@
 
 #include <random>
 
+#include "cases.h"
+
 namespace ingot {
 namespace {
 
@@ -30,7 +32,7 @@ TEST(Arena, NothingTakesNothing) {
 
 TEST(Arena, RandomLifetimesNeverCollide) {
   std::mt19937 random(1);
-  for (int round = 0; round < 200; ++round) {
+  for (int round = 0; round < test::cases(200); ++round) {
     std::vector<Lifetime> lifetimes;
     int64_t at_once = 0;
     for (int i = 0; i < 40; ++i) {

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "cases.h"
 #include "plans.h"
 #include "runtime/packing.h"
 #include "runtime/plan_bytes.h"
@@ -120,7 +121,7 @@ TEST_F(EngineFile, VerifyFindsEveryFlippedBitOfTheWeights) {
 
 TEST_F(EngineFile, RefusesRandomBytes) {
   std::mt19937 random(1);
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < test::cases(300); ++round) {
     std::string noise(random() % 2000, '\0');
     for (char& c : noise) c = static_cast<char>(random());
     if (round % 2 == 0) noise.replace(0, std::min<size_t>(16, noise.size()), bytes_, 0, 16);
@@ -137,7 +138,8 @@ TEST_F(EngineFile, SurvivesDamagedPlansWithRightHashes) {
   ASSERT_EQ(load(path_), Outcome::loaded);
   std::mt19937 random(1);
   int refused = 0;
-  for (int round = 0; round < 1000; ++round) {
+  const int rounds = test::cases(1000);
+  for (int round = 0; round < rounds; ++round) {
     std::string broken = plan();
     for (unsigned flips = 1 + random() % 3; flips > 0; --flips) {
       char& c = broken[random() % broken.size()];
@@ -146,7 +148,7 @@ TEST_F(EngineFile, SurvivesDamagedPlansWithRightHashes) {
     write(path_, with_plan(broken));
     refused += load(path_) == Outcome::refused;
   }
-  EXPECT_GT(refused, 600);
+  EXPECT_GT(refused, rounds * 6 / 10);
 }
 
 TEST_F(EngineFile, SurvivesPlansThatAreCutOrGoOn) {

@@ -77,6 +77,7 @@ TEST(ShapeTest, LayoutsAreStrides) {
   EXPECT_EQ(layout_of({2, 3, 1, 1}, {3, 1, 1, 1}), Layout::channels_last);
   EXPECT_EQ(empty(s).strides(), strides_for(s, Layout::channels_last));
   EXPECT_THROW(numel({1ll << 40, 1ll << 40}), Error);
+  EXPECT_THROW(empty({0, 1ll << 40, 1ll << 40}), Error) << "its strides are no numbers";
   EXPECT_THROW(empty({2, -1}), Error);
   EXPECT_THROW((Shape{1, 2, 3, 4, 5, 6, 7, 8, 9}), Error);
 }
@@ -94,6 +95,9 @@ TEST(TensorTest, ValuesAreLogicalWhateverTheLayout) {
   EXPECT_THROW(x.data<double>(), Error);
   EXPECT_THROW(x.item<float>(), Error);
   EXPECT_THROW(from_vector<float>({1, 2, 3}, {2, 2}), Error);
+  EXPECT_EQ(scalar(256, DType::u8).item<int>(), 255) << "numbers that do not fit saturate";
+  EXPECT_EQ(scalar(-1e30, DType::i32).item<int64_t>(), INT32_MIN);
+  EXPECT_EQ(scalar(std::nan(""), DType::i64).item<int64_t>(), 0);
 }
 
 TEST(TensorTest, RandomValuesAreAFunctionOfKeyAndPlace) {

@@ -177,6 +177,7 @@ TEST(Config, BasesAreMergedKeyByKey) {
 
   const ConfigNode replaced = load("_base_: base.yaml\noptimizer: {_delete_: true, type: Adam}\n");
   EXPECT_EQ(read_config<Adam>(replaced.at("optimizer")).lr, 1e-3);
+  EXPECT_THAT(refusal("_base_: " + std::string(300, 'a')), HasSubstr("aaa is not there"));  // longer than names can be
   EXPECT_THAT(refusal("_base_: base.yaml\noptimizer: {type: Adam}\n"),
               testing::AllOf(HasSubstr("base.yaml:1: unknown key 'momentum' in optimizer (Adam)"),
                              HasSubstr("_delete_: true")));

@@ -1,0 +1,36 @@
+#include "fuzz/fuzz.h"
+#include "ingot/train.h"
+
+namespace ingot::fuzz {
+
+std::vector<std::string> seeds() {
+  return {R"(model: {type: small_cnn, widths: [4, 8], dropout: 0.5}
+data:
+  type: fashion_mnist
+  validation: 100
+  augment:
+    - {type: RandomCrop, padding: 2}
+    - {type: RandomHorizontalFlip}
+loss: {type: cross_entropy, label_smoothing: 0.1}
+optimizer: &o {type: SGD, lr: 0.1, momentum: 0.9, nesterov: true}
+scheduler:
+  - {type: LinearLR, total_iters: 1}
+  - {type: CosineAnnealingLR, T_max: null}
+epochs: 3
+seed: 7
+)",
+          R"(_base_: base.yaml
+model: {type: resnet18}
+data: {type: idx, root: "{{env:HOME:/tmp}}/x", class_names: [a, 'b', "c\n"]}
+optimizer: {type: AdamW, lr: 1.e-3, betas: [0.9, .999]}
+clip_grad_norm: ~
+)"};
+}
+
+void read(std::string_view input) {
+  const std::string text = to_yaml(load_train_config(MemoryFile(input).path()));
+  const TrainConfig again = require_success([&] { return load_train_config(MemoryFile(text).path()); });
+  require(to_yaml(again) == text, "a config, written and read back, is another");
+}
+
+}  // namespace ingot::fuzz
