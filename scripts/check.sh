@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The slower checks: all of them, or those that are named.
+# The slower checks: `quick`, or those that are named.
 # Usage: check.sh [--all] [CHECK...]
+#   quick  asan on memory, files and the loader, tsan on parallel code and the loader
 #   asan   address and undefined-behaviour sanitizers over the whole suite
 #   fuzz   every target of tests/fuzz/ for some seconds
 #   tsan   thread sanitizer over what runs on threads
@@ -14,6 +15,14 @@ export OMP_NUM_THREADS=1
 export ASAN_OPTIONS="allocator_may_return_null=1:strict_string_checks=1" UBSAN_OPTIONS="print_stacktrace=1"
 export TSAN_OPTIONS="halt_on_error=1"
 
+check_quick() {
+  build asan test_base test_tensor test_io test_data
+  INGOT_CASES=0.2 ctest --test-dir build/asan --output-on-failure -j 2 -R '^(base|tensor|io|data)$'
+  build tsan test_base test_data
+  run_tsan test_base
+  run_tsan test_data "--gtest_filter=DataLoader*" --gtest_repeat=5
+}
+
 check_asan() {
   build asan
   ctest --test-dir build/asan --output-on-failure -j 2
@@ -21,7 +30,7 @@ check_asan() {
 
 # fuzz_one PROGRAM: from its seeds and from what earlier runs found. A defect's input stays beside the program.
 fuzz_one() {
-  local corpus="build/asan/corpus/${1##*_}"
+  local corpus="build/asan/corpus/${1##*/}"
   "$1" --seeds "$corpus"
   "$1" -runs=50000 -max_total_time=20 -timeout=10 -seed=1 -artifact_prefix="$1-" "$corpus" >"$1.log" 2>&1 ||
     { tail -n 60 "$1.log" >&2; return 1; }
@@ -34,16 +43,21 @@ check_fuzz() {
   find build/asan -maxdepth 1 -name 'fuzz_*' -executable | sort | xargs -P 2 -I {} bash -c 'fuzz_one {}'
 }
 
-# Kernels run their loops on several threads in few tests, of which the filter names most.
-check_tsan() {
-  build tsan test_base test_tensor test_kernels test_data test_engine test_train
+# run_tsan PROGRAM [OPTION...]
+run_tsan() {
   local as_usual=()
   # GCC 12's thread sanitizer knows fewer address layouts than newer kernels choose from.
   ! setarch -R true 2>/dev/null || as_usual=(setarch -R)
+  say "$*"
+  INGOT_CASES=0.1 "${as_usual[@]}" "build/tsan/$1" --gtest_brief=1 "${@:2}"
+}
+
+# Kernels run their loops on several threads in few tests, of which the filter names most.
+check_tsan() {
+  build tsan test_base test_tensor test_kernels test_data test_engine test_train
   while read -r program options; do
-    say "$program $options"
     # shellcheck disable=SC2086
-    "${as_usual[@]}" "build/tsan/$program" --gtest_brief=1 $options
+    run_tsan "$program" $options </dev/null
   done <<<"test_base
 test_tensor
 test_kernels --gtest_filter=*Thread*:*BitsAreThose*:*TenMillion*
@@ -54,7 +68,9 @@ test_train --gtest_filter=Trainer*"
 
 check_wide() {
   build release
-  INGOT_CASES=20 RC_PARAMS="max_success=2000" ctest --test-dir build/release --output-on-failure -j 2 -R '^(runtime|engine|ir|ops)'
+  # The latter is RapidCheck's own.
+  env -u OMP_NUM_THREADS INGOT_CASES=20 RC_PARAMS="max_success=2000" \
+    ctest --test-dir build/release --output-on-failure -j 2 -R '^(kernels|ir|runtime|engine)'
 }
 
 check_tidy() {
@@ -71,7 +87,7 @@ check_tidy() {
 
 tidy_all=
 [ "${1:-}" != "--all" ] || { tidy_all=yes; shift; }
-[ $# -gt 0 ] || set -- asan fuzz tsan wide tidy
+[ $# -gt 0 ] || set -- quick
 install_packages scripts/packages.txt scripts/packages-check.txt
 took=()
 for check; do

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstring>
+#include <string_view>
 
 #include "base/check.h"
 #include "base/isa.h"
@@ -66,16 +67,36 @@ dnnl::primitive_attr attributes(const ConvArgs& a, bool with_activation) {
   return attr;
 }
 
-// Whether some windows read nothing but padding: oneDNN 2.6's brgemm convolution then reads through a null pointer.
-bool has_windows_of_padding(const ConvArgs& a) {
-  const auto& [stride, dilation, padding, groups] = a.geometry;
-  const int64_t height = dilation.h * (a.weight.shape[2] - 1) + 1, width = dilation.w * (a.weight.shape[3] - 1) + 1;
-  return std::max(padding.top, padding.bottom) >= height || std::max(padding.left, padding.right) >= width;
+/// Whether some result along one dimension is computed from padding alone.
+bool some_window_is_padding(int64_t size, int64_t results, int64_t kernel, int64_t stride, int64_t dilation,
+                            int64_t pad) {
+  const auto meets_data = [&](int64_t result) {
+    for (int64_t k = 0; k < kernel; ++k)
+      if (const int64_t at = result * stride - pad + k * dilation; at >= 0 && at < size) return true;
+    return false;
+  };
+  for (int64_t i = 0; i < results; ++i)
+    if (!meets_data(i)) return true;
+  return false;
+}
+bool some_window_is_padding(const ConvArgs& a) {
+  const ConvGeometry& g = a.geometry;
+  return some_window_is_padding(a.x.shape[2], a.y.shape[2], a.weight.shape[2], g.stride.h, g.dilation.h,
+                                g.padding.top) ||
+         some_window_is_padding(a.x.shape[3], a.y.shape[3], a.weight.shape[3], g.stride.w, g.dilation.w,
+                                g.padding.left);
+}
+
+using Forward = dnnl::convolution_forward;
+
+// oneDNN 2.6's brgemm convolution reads through a null address where it adds to y and a window is padding alone.
+void avoid_brgemm(Forward::primitive_desc& chosen) {
+  while (chosen && std::string_view(chosen.impl_info_str()).starts_with("brgconv:"))
+    if (!chosen.next_impl()) chosen = {};
 }
 
 ConvPlan choose(const ConvArgs& a) {
-  using Forward = dnnl::convolution_forward;
-  if (a.y.dtype == DType::f64 || a.x.numel() == 0 || a.weight.numel() == 0 || has_windows_of_padding(a)) return {};
+  if (a.y.dtype == DType::f64 || a.x.numel() == 0 || a.weight.numel() == 0) return {};
   std::vector<int> arguments{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_SCRATCHPAD};
   if (a.bias) arguments.push_back(DNNL_ARG_BIAS);
   for (const DType dtype : {DType::bf16, DType::f32}) {
@@ -83,6 +104,7 @@ ConvPlan choose(const ConvArgs& a) {
     const auto desc = forward_desc(ConvProblem(dtype, a.x, a.weight, a.y, a.geometry), static_cast<bool>(a.bias));
     for (const bool fused : {true, false}) {
       Forward::primitive_desc chosen(desc, attributes(a, fused), engine(), /*allow_empty=*/true);
+      if (a.residual && some_window_is_padding(a)) avoid_brgemm(chosen);
       if (auto conv = make_primitive<Forward>(chosen, arguments))
         return {.conv = conv, .weight = chosen.weights_desc(), .dtype = dtype, .activate_after = !fused};
     }
