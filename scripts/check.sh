@@ -6,7 +6,7 @@
 #   fuzz   every target of tests/fuzz/ for some seconds
 #   tsan   thread sanitizer over what runs on threads
 #   wide   random tests with many more cases
-#   tidy   clang-tidy on the sources of the last 50 commits; with --all on all, and with its slow static analyzer
+#   tidy   clang-tidy on the sources of the last 50 commits; with --all on all, and with slow checks
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # oneDNN's own threads are OpenMP's: of no use beside those of base/parallel.h, and opaque to the thread sanitizer.
@@ -34,7 +34,7 @@ fuzz_one() {
   "$1" --seeds "$corpus"
   "$1" -runs=50000 -max_total_time=20 -timeout=10 -seed=1 -artifact_prefix="$1-" "$corpus" >"$1.log" 2>&1 ||
     { tail -n 60 "$1.log" >&2; return 1; }
-  tail -n 1 "$1.log"
+  echo "${1##*/}: $(tail -n 1 "$1.log")"
 }
 
 check_fuzz() {
@@ -78,7 +78,7 @@ check_tidy() {
   local files checks
   if [ "$tidy_all" ]; then
     files=$(git ls-files 'src/*.cpp')
-    checks='clang-analyzer-core*,clang-analyzer-cplusplus*'
+    checks='clang-analyzer-core*,clang-analyzer-cplusplus*,performance-unnecessary-value-param'
   else
     files=$(git diff --name-only --diff-filter=d "$(git rev-list --max-count=51 HEAD | tail -n 1)" HEAD -- 'src/*.cpp')
   fi
