@@ -69,7 +69,7 @@ struct Trainer::Impl {
 namespace {
 
 /// Before the data is read, which takes longer.
-const TrainConfig& checked(const TrainConfig& config, const TrainOptions& options) {
+TrainConfig checked(TrainConfig config, const TrainOptions& options) {
   check_run_folder(config, options);
   return config;
 }
