@@ -42,9 +42,37 @@ class SiLU : public ModuleOf<SiLU> {
  public:
   Tensor forward(const Tensor& x) const { return silu(x); }
 };
+/// x Phi(x), by erf or approximately by tanh. Hendrycks & Gimpel 2016.
 class GELU : public ModuleOf<GELU> {
  public:
-  Tensor forward(const Tensor& x) const { return gelu(x); }
+  enum class Approximate : uint8_t { none, tanh };
+  explicit GELU(Approximate how = Approximate::none) : approximate(how) {}
+  Tensor forward(const Tensor& x) const { return approximate == Approximate::none ? gelu(x) : gelu_tanh(x); }
+  std::string extra_repr() const override;
+  Approximate approximate;
+};
+class SELU : public ModuleOf<SELU> {
+ public:
+  Tensor forward(const Tensor& x) const { return selu(x); }
+};
+/// log(1 + e^(beta x)) / beta, and x itself where beta x exceeds the threshold.
+class Softplus : public ModuleOf<Softplus> {
+ public:
+  explicit Softplus(double scale = 1, double limit = 20) : beta(scale), threshold(limit) {}
+  Tensor forward(const Tensor& x) const;
+  std::string extra_repr() const override;
+  double beta, threshold;
+};
+/// prelu (ops.h) with its own slopes, `weight` [1] or one for each channel.
+class PReLU : public ModuleOf<PReLU> {
+ public:
+  explicit PReLU(int64_t num_parameters = 1, double init = 0.25);
+  Tensor forward(const Tensor& x) const { return prelu(x, weight); }
+  void reset_parameters(RandomKey key) override;
+  std::string extra_repr() const override;
+  int64_t num_parameters;
+  double init;
+  Tensor weight;
 };
 class Hardswish : public ModuleOf<Hardswish> {
  public:

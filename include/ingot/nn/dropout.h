@@ -19,7 +19,7 @@ class DropoutScope {
   DropoutScope& operator=(const DropoutScope&) = delete;
 
  private:
-  friend class Dropout;
+  friend struct DropoutKey;
   struct State;
   std::unique_ptr<State> state_;
 };
@@ -29,6 +29,24 @@ class DropoutScope {
 class Dropout : public ModuleOf<Dropout> {
  public:
   explicit Dropout(double p = 0.5);
+  Tensor forward(const Tensor& x) const;
+  std::string extra_repr() const override;
+  double p;
+};
+
+/// The same for whole channels of x [N,C,...]. Tompson et al. 2015.
+class Dropout2d : public ModuleOf<Dropout2d> {
+ public:
+  explicit Dropout2d(double p = 0.5);
+  Tensor forward(const Tensor& x) const;
+  std::string extra_repr() const override;
+  double p;
+};
+
+/// The same for whole samples: stochastic depth, at the end of a residual branch. Huang et al. 2016.
+class DropPath : public ModuleOf<DropPath> {
+ public:
+  explicit DropPath(double p = 0);
   Tensor forward(const Tensor& x) const;
   std::string extra_repr() const override;
   double p;
