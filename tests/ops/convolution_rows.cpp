@@ -143,7 +143,7 @@ std::vector<OpRow> convolution_rows() {
   const Conv3dOptions volume{.stride = {2, 1, 2}, .padding = {1, 0, 1}, .dilation = {1, 2, 1}, .groups = 2};
   rows.push_back(
       {.name = "conv3d",
-       .inputs = {Input{2, 4, 4, 5, 3}, Input{2, 2, 3, 2, 2}, Input{2}},
+       .inputs = {Input{2, 4, 4, 5, 3}, Input{6, 2, 3, 2, 2}, Input{6}},
        .run = [=](const Tensors& in) { return Tensors{conv3d(in[0], in[1], in[2], volume)}; },
        .reference =
            [=](const std::vector<Plain>& in) { return std::vector{plain_conv3d(in[0], in[1], in[2], volume)}; },
