@@ -10,7 +10,7 @@ namespace ingot {
 namespace {
 
 constexpr int64_t kBlock = 16;    // vectors that stay in the cache while all later ones pass
-constexpr int64_t kLanes = 8;     // partial sums of a product
+constexpr int64_t kLanes = 8;     // numbers at once, which the compiler turns into vectors
 constexpr int64_t kGrain = 4096;  // numbers worth a thread
 
 double dot(const double* a, const double* b, int64_t length) {
@@ -25,9 +25,12 @@ double dot(const double* a, const double* b, int64_t length) {
 }
 
 /// Takes the part along the unit vector q out of v.
-void remove(const double* q, double* v, int64_t length) {
+void remove(const double* __restrict q, double* __restrict v, int64_t length) {
   const double along = dot(q, v, length);
-  for (int64_t i = 0; i < length; ++i) v[i] -= along * q[i];
+  int64_t i = 0;
+  for (; i + kLanes <= length; i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane) v[i + lane] -= along * q[i + lane];
+  for (; i < length; ++i) v[i] -= along * q[i];
 }
 
 /// Modified Gram-Schmidt, by blocks.
