@@ -96,9 +96,10 @@ std::vector<LsuvLayer> lsuv_(Module& module, const Tensor& batch, const LsuvOpti
 /// The key of one parameter of a module whose key is `module`.
 RandomKey parameter_key(RandomKey module, std::string_view parameter);
 
-/// Draws all parameters anew by the layers' default rules. Each value is a function of the seed, the parameter's full
-/// name and its position: it does not depend on the order of construction, nor on the other parameters. A tied
-/// parameter takes the value of its first name.
+/// Sets all parameters anew: first by the layers' default rules, then by the rules of the modules' init_cfg
+/// (init_cfg.h). Each value is a function of the seed, the parameter's full name and its position: it does not depend
+/// on the order of construction, nor on the other parameters. A tied parameter takes the value of its first name. A
+/// second call logs a warning. What set a parameter is asked with module.init_info("conv1.weight").
 void init_weights(Module& module, uint64_t seed);
 
 }  // namespace ingot

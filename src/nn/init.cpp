@@ -89,18 +89,4 @@ RandomKey parameter_key(RandomKey module, std::string_view parameter) {
   return random_key(module.value, "parameter", parameter);
 }
 
-// Last names first, so that a tie's first name decides.
-void init_weights(Module& module, uint64_t seed) {
-  std::vector<std::string> covered;
-  NamedModules drawn;
-  for (const auto& [name, m] : module.named_modules()) {
-    const auto inside = [&](const std::string& prefix) { return name.starts_with(prefix); };
-    if (std::any_of(covered.begin(), covered.end(), inside)) continue;
-    if (m->resets_children()) covered.push_back(name.empty() ? "" : name + ".");
-    drawn.emplace_back(name, m);
-  }
-  for (auto it = drawn.rbegin(); it != drawn.rend(); ++it)
-    it->second->reset_parameters(random_key(seed, "init", it->first));
-}
-
 }  // namespace ingot

@@ -8,6 +8,7 @@
 #include "ingot/init.h"
 #include "ingot/ops.h"
 #include "nn/draw.h"
+#include "nn/init_state.h"
 
 namespace ingot {
 namespace {
@@ -78,6 +79,8 @@ std::vector<LsuvLayer> lsuv_(Module& module, const Tensor& batch, const LsuvOpti
   for (Layer& layer : layers) {
     orthogonal_(layer.weight, 1, parameter_key(key, layer.name));
     if (const Tensor bias = own_parameter(*layer.module, "bias"); bias.defined()) zeros_(bias);
+    for (const char* set : {"weight", "bias"})
+      InitState::of(*layer.module).info[set] = fmt::format("lsuv_ with tol {}", options.tol);
     layer.hook = layer.module->on_forward([&](const Module&, const Tensors& inputs, Tensors& outputs) {
       if (std::exchange(layer.reached, true)) return;
       done.push_back(scale(layer, inputs, outputs, options));

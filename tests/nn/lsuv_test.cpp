@@ -41,6 +41,7 @@ TEST(Lsuv, WeightsAreScaledOrthonormalOnesAndBiasesZero) {
   EXPECT_THAT(ratio, testing::Each(testing::FloatNear(ratio[0], 1e-5F)));
   EXPECT_NEAR(ratio[0], 1.0 / 3, 0.05);
   EXPECT_THAT(layer.bias->to_vector<float>(), testing::Each(0.0F));
+  EXPECT_EQ(layer.init_info("bias"), "lsuv_ with tol 0.1");
 }
 
 TEST(Lsuv, ALayerWithinToleranceIsNotDivided) {
