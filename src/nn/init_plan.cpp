@@ -4,7 +4,6 @@
 #include <set>
 
 #include "base/check.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "nn/draw.h"
 #include "nn/text.h"
@@ -55,7 +54,7 @@ struct Place {
 
 class Planner {
  public:
-  std::vector<InitStep> steps;
+  InitPlan plan;
 
   void visit(Module& module, const std::string& path) {
     if (!seen_.insert(&module).second) return;
@@ -79,7 +78,7 @@ class Planner {
 
   void add_layers(const Place& at) {
     std::set<std::string> matched;  // of rule.layer
-    const size_t before = steps.size();
+    const size_t before = plan.steps.size();
     for (const auto& [name, m] : last_first(at.module.named_modules(at.path))) {
       bool matches = false;
       for (const std::string& type : at.rule.layer)
@@ -88,11 +87,11 @@ class Planner {
     }
     CHECK(!matched.empty(), "{} matches nothing: there is no module of type {} among {}{}", at.str(),
           join(at.rule.layer, " or "), join(types_in(at.module), ", "), hint(at, at.rule.layer.front()));
-    CHECK(steps.size() > before, "{} matches nothing: {} has neither weight nor bias", at.str(),
+    CHECK(plan.steps.size() > before, "{} matches nothing: {} has neither weight nor bias", at.str(),
           join(at.rule.layer, " or "));
     for (const std::string& type : at.rule.layer)
       if (const std::string meant = hint(at, type); !matched.contains(type) && !meant.empty())
-        log_warning("{}: there is no module of type {}{}", at.str(), type, meant);
+        plan.warnings.push_back(fmt::format("{}: there is no module of type {}{}", at.str(), type, meant));
   }
   /// A type that is there, was perhaps meant, and is not named beside it.
   static std::string hint(const Place& at, const std::string& type) {
@@ -113,13 +112,13 @@ class Planner {
   }
 
   void add_override(const Place& at, const InitOverride& o) {
-    const size_t before = steps.size();
+    const size_t before = plan.steps.size();
     const Initializer& how = o.type ? *o.type : at.rule.type;
     const double bias = o.type ? bias_of(o.bias.value_or(0), o.bias_prob) : bias_of(at.rule.bias, at.rule.bias_prob);
     for (const auto& [name, m] : last_first(overridden(at, o).named_modules(dotted(at.path, o.name))))
       if (has_values(*m)) add(at, name, *m, how, bias);
-    CHECK(steps.size() > before, "{}: override '{}' matches nothing: there is no weight and no bias in it", at.str(),
-          o.name);
+    CHECK(plan.steps.size() > before, "{}: override '{}' matches nothing: there is no weight and no bias in it",
+          at.str(), o.name);
   }
 
   void add_pretrained(const Place& at) {
@@ -134,7 +133,7 @@ class Planner {
           "{}: {} needs a weight of two dimensions or more, that of '{}' ({}) is {}", at.str(), name_of(how), name,
           m.type_name(), to_string(weight.shape()));
     const std::string with = is_pretrained(how) ? "" : fmt::format(", bias={}", bias);
-    steps.push_back(
+    plan.steps.push_back(
         {&m, name, &how, bias, fmt::format("{}{} by init_cfg[{}] of {}", to_string(how), with, at.index, at.owner())});
   }
 
@@ -143,10 +142,10 @@ class Planner {
 
 }  // namespace
 
-std::vector<InitStep> plan_init(Module& root) {
+InitPlan plan_init(Module& root) {
   Planner planner;
   planner.visit(root, "");
-  return std::move(planner.steps);
+  return std::move(planner.plan);
 }
 
 void check_init_cfg(Module& module) { plan_init(module); }

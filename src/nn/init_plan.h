@@ -16,8 +16,13 @@ struct InitStep {
   std::string rule;  // "Kaiming(a=0, ...), bias=0 by init_cfg[0] of ResNet"
 };
 
-/// All that the rules of a module and its descendants do, in order. Throws Error for a rule that does nothing, or
-/// cannot be applied where it should be.
-std::vector<InitStep> plan_init(Module& root);
+struct InitPlan {
+  std::vector<InitStep> steps;        // in order
+  std::vector<std::string> warnings;  // of what is allowed, but perhaps a mistake
+};
+
+/// All that the rules of a module and its descendants do. Throws Error for a rule that does nothing, or cannot be
+/// applied where it should be.
+InitPlan plan_init(Module& root);
 
 }  // namespace ingot

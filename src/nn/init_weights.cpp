@@ -56,12 +56,13 @@ void apply(const InitStep& step, uint64_t seed, Info& info) {
 }  // namespace
 
 void init_weights(Module& module, uint64_t seed) {
-  const std::vector<InitStep> steps = plan_init(module);
+  const InitPlan plan = plan_init(module);
+  for (const std::string& warning : plan.warnings) log_warning("{}", warning);
   if (InitState::of(module).ran)
     log_warning("init_weights of {} has run before: all parameters are set anew", module.type_name());
   Info info;
   draw_defaults(module, seed, info);
-  for (const InitStep& step : steps) apply(step, seed, info);
+  for (const InitStep& step : plan.steps) apply(step, seed, info);
   InitState::record(module, info);
 }
 

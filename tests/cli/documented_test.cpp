@@ -64,6 +64,8 @@ class Documented : public testing::Test {
     fs::create_directories(prepared_ / "data");
     fs::create_directories(prepared_ / "configs");
     write_toy_data(prepared_ / "data");
+    for (const auto& config : fs::directory_iterator(kSource / "configs"))  // those with a _base_ work on toy data, too
+      fs::copy(config.path(), prepared_ / "configs");
     write_text(prepared_ / "configs/fashion_mnist.yaml", toy_config(prepared_ / "data"));
     for (const char* line :
          {"train configs/fashion_mnist.yaml --out runs/demo", "eval runs/demo",
