@@ -324,6 +324,28 @@ def initialisers(tensors):
     note("kaiming_normal.fan_out", nn.init.kaiming_normal_(x, 0.2, mode="fan_out"))
     note("normal", nn.init.normal_(x, 1, 3))
     note("uniform", nn.init.uniform_(x, -1, 3))
+    note("trunc_normal", nn.init.trunc_normal_(x, 0.5, 2, -1, 2))
+    note("caffe2_xavier", nn.init.kaiming_uniform_(x, a=1, mode="fan_in", nonlinearity="leaky_relu"))  # MMEngine's
+    note("sparse", nn.init.sparse_(torch.empty(300, 100), 0.35, std=2))
+
+
+def determined_initialisers(tensors):
+    """Orthogonal matrices with the normal ones that they are made of, and what has no random part."""
+    for shape, gain in (((5, 3), 1.0), ((3, 5), 1.0), ((4, 4), 2.5), ((4, 2, 3, 3), 1.0), ((40, 40), 1.0)):
+        name = "orthogonal/" + "x".join(map(str, shape))
+        x = torch.empty(shape, dtype=torch.float64)
+        torch.manual_seed(1)
+        tensors[name + "/drawn"] = x.new(shape[0], x.numel() // shape[0]).normal_(0, 1)
+        torch.manual_seed(1)
+        tensors[name + "/out"] = nn.init.orthogonal_(x, gain)
+        tensors[name + "/gain"] = torch.tensor(gain, dtype=torch.float64)
+    for shape, groups in (((3, 3, 3), 1), ((4, 6, 3, 3), 2), ((6, 2, 4, 5), 3), ((5, 2, 2, 3, 3), 1), ((2, 2, 1, 1), 1)):
+        tensors[f"dirac/{'x'.join(map(str, shape))}/{groups}"] = nn.init.dirac_(torch.empty(shape), groups)
+    tensors["eye/3x5"], tensors["eye/4x2"] = nn.init.eye_(torch.empty(3, 5)), nn.init.eye_(torch.empty(4, 2))
+    for name in ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+                 "sigmoid", "tanh", "relu", "leaky_relu", "selu"):
+        tensors["gain/" + name] = torch.tensor(nn.init.calculate_gain(name), dtype=torch.float64)
+    tensors["gain/leaky_relu/0.2"] = torch.tensor(nn.init.calculate_gain("leaky_relu", 0.2), dtype=torch.float64)
 
 
 def wave(count, frequency=1.0, phase=0.0):
@@ -472,8 +494,10 @@ def clippings(tensors):
 def main():
     torch.set_num_threads(1)
     FOLDER.mkdir(exist_ok=True)
-    for name, parts in {"ops": [convolutions, pools, elementwise], "layers": [resampling, layers], "losses": [losses], "batch_norm": [batch_norms],
-                        "init": [initialisers], "optim": [trajectories, schedules, clippings]}.items():
+    files = {"ops": [convolutions, pools, elementwise], "layers": [resampling, layers], "losses": [losses],
+             "batch_norm": [batch_norms], "init": [initialisers, determined_initialisers],
+             "optim": [trajectories, schedules, clippings]}
+    for name, parts in files.items():
         tensors = Cases()
         for part in parts:
             part(tensors)

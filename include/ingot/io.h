@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "ingot/tensor.h"
 
@@ -41,5 +42,15 @@ inline constexpr const char* kContentHash = "content_hash";
 
 /// Throws Error naming `path` when the file's content_hash is missing or is not that of its tensors.
 void verify_content_hash(const Safetensors& file, const std::filesystem::path& path);
+
+/// The metadata key that marks a checkpoint of a training run, whose weights are the tensors under kModelPrefix.
+inline constexpr const char* kRunCheckpoint = "ingot_checkpoint";
+inline constexpr std::string_view kModelPrefix = "model.";
+
+/// The weights that a file holds, by the names of the network's state_dict, whatever wrote it: its content decides,
+/// not its name. All tensors of a safetensors file; of a checkpoint of a training run, which is verified, those of the
+/// model without their prefix.
+/// Throws Error with the path where the file is of no such kind, or is not sound.
+TensorMap load_checkpoint_tensors(const std::filesystem::path& path);
 
 }  // namespace ingot

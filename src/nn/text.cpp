@@ -32,4 +32,8 @@ std::string indented(std::string text) {
   return text;
 }
 
+std::string dotted(const std::string& prefix, const std::string& name) {
+  return prefix.empty() ? name : prefix + "." + name;
+}
+
 }  // namespace ingot

@@ -24,4 +24,7 @@ std::string_view name_of(PadMode mode);
 /// The text with two spaces in front of every line but the first.
 std::string indented(std::string text);
 
+/// A name below a prefix: "layer1.0".
+std::string dotted(const std::string& prefix, const std::string& name);
+
 }  // namespace ingot
