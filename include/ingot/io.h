@@ -106,6 +106,12 @@ struct TorchOptions {
 /// twice or name a place outside it.
 TorchValue load_torch(const std::filesystem::path& path, const TorchOptions& options = {});
 
+/// Writes a file that torch.load reads, with weights_only=True too: a zip archive of a pickle of protocol 2 and of
+/// storages that can be mapped. (PyTorch 1.13 lacks floats with weights_only; tensors it reads.) Tensors are row-major;
+/// those that are one, or overlap with dense ones, share their storage in the file, the latter with the strides that
+/// they have. A reader sees the old file or the new one, never a part. Equal values give equal bytes.
+void save_torch(const std::filesystem::path& path, const TorchValue& value);
+
 /// All tensors in a value, by their dotted paths: "state.0.exp_avg".
 TensorMap tensors_of(const TorchValue& value);
 /// The tensors of a network's state_dict: of the dict itself where it has any, else of its entry "state_dict", "model"
