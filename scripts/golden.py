@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes tests/golden/*.safetensors: what PyTorch computes, for the tests to compare with.
+"""Writes tests/golden/: what PyTorch computes and saves, for the tests to compare with.
 
 Run it with Debian 12's python3-torch (1.13) from anywhere. Equal versions of PyTorch give equal bytes.
 
@@ -7,6 +7,7 @@ A case NAME of ops and losses is NAME/in0, in1, ... (of f32's precision, so that
 NAME/grad (the gradient of out) and NAME/d0, ... (the gradient of each input that has one), all computed in f64.
 """
 
+import collections
 import json
 import math
 import pathlib
@@ -491,8 +492,43 @@ def clippings(tensors):
             tensors[f"clip/{name}/out{i}"] = p.grad
 
 
+def checkpoint():
+    """Of each kind that a checkpoint may hold; the tests know the numbers."""
+    x = torch.arange(24.0)
+    tensors = {
+        "plain": x.reshape(4, 6),
+        "transposed": x.reshape(4, 6).t(),
+        "slice": x[5:9],
+        "expanded": torch.tensor([7.0]).expand(2, 3),
+        "channels_last": torch.arange(24.0).reshape(1, 2, 3, 4).contiguous(memory_format=torch.channels_last),
+        "scalar": torch.tensor(2.5, dtype=torch.float64),
+        "empty": torch.zeros(0, 3),
+        "flags": torch.tensor([True, False, True]),
+        "parameter": nn.Parameter(torch.full((2,), -1.0)),
+    }
+    for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.int32, torch.uint8,
+                  torch.int8):
+        tensors[str(dtype).split(".")[1]] = torch.arange(5).to(dtype)
+    tensors["tied"] = tensors["plain"]
+    state = collections.OrderedDict(tensors)
+    state._metadata = collections.OrderedDict({"": {"version": 1}})
+    return {"state_dict": state, "epoch": 3, "lr": 0.1, "done": False, "none": None, "text": "h\u00e9llo",
+            "numbers": [-1, 255, 65535, -70000, 2**40, -(2**62)], "pair": (1, "two"), "size": torch.Size([2, 3]),
+            "dtype": torch.float32, 5: {"nested": [torch.ones(2)]}}
+
+
+def checkpoints():
+    """What torch.save writes: zip archives, the older file, and a newer pickle."""
+    torch.save(checkpoint(), FOLDER / "checkpoint.pth")
+    torch.save(checkpoint(), FOLDER / "checkpoint_protocol4.pth", pickle_protocol=4)
+    legacy = FOLDER / "checkpoint_legacy.pth"
+    if not legacy.exists():  # the keys of its storages are addresses, which differ in each run
+        torch.save(checkpoint(), legacy, _use_new_zipfile_serialization=False)
+
+
 def main():
     torch.set_num_threads(1)
+    checkpoints()
     FOLDER.mkdir(exist_ok=True)
     files = {"ops": [convolutions, pools, elementwise], "layers": [resampling, layers], "losses": [losses],
              "batch_norm": [batch_norms], "init": [initialisers, determined_initialisers],

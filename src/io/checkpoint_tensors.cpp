@@ -1,11 +1,10 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "ingot/io.h"
+#include "io/torch_format.h"
 
 namespace ingot {
 namespace {
-
-constexpr size_t kHeaderStart = 8;  // of a safetensors file, after the header's length
 
 TensorMap model_of(const Safetensors& file) {
   TensorMap out;
@@ -24,11 +23,15 @@ TensorMap safetensors_weights(const std::filesystem::path& path) {
 }  // namespace
 
 TensorMap load_checkpoint_tensors(const std::filesystem::path& path) {
-  const MappedFile file(path);
-  const auto bytes = file.bytes();
-  const bool safetensors = bytes.size() > kHeaderStart && bytes[kHeaderStart] == std::byte{'{'};
-  CHECK(safetensors, "{}: is not a safetensors file", path.string());
-  return safetensors_weights(path);
+  const FileKind kind = file_kind(MappedFile(path).bytes());
+  if (kind == FileKind::safetensors) return safetensors_weights(path);
+  CHECK(kind != FileKind::other, "{}: is neither a safetensors file nor what torch.save wrote", path.string());
+  const TorchValue value = load_torch(path);
+  try {
+    return state_dict_of(value);
+  } catch (const Error& error) {
+    fail("{}: {}", path.string(), error.what());
+  }
 }
 
 }  // namespace ingot

@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "ingot/dataset.h"
+#include "ingot/io.h"
 
 // What the documentation and --help tell a reader to type is typed here, on toy data.
 namespace ingot {
@@ -71,6 +72,7 @@ class Documented : public testing::Test {
          {"train configs/fashion_mnist.yaml --out runs/demo", "eval runs/demo",
           "build runs/demo -o runs/demo/model.ingot --no-timing", "build zoo:resnet18 -o resnet18.ingot --no-timing"})
       ASSERT_EQ(run_line(line, prepared_).code, 0) << line;
+    save_torch(prepared_ / "weights.pth", TorchValue(TensorMap{{"conv.weight", ones({4, 1, 3, 3})}}));
   }
 
   static Outcome run_documented(const std::string& command) {
@@ -100,7 +102,7 @@ TEST_F(Documented, EveryCommandRuns) {
 
 TEST_F(Documented, EveryVerbHasAnExample) {
   EXPECT_THAT(verbs(), testing::UnorderedElementsAre("train", "eval", "build", "compare", "bench", "predict", "report",
-                                                     "inspect", "summary", "doctor"));
+                                                     "inspect", "convert", "summary", "doctor"));
   for (const std::string& verb : verbs())
     EXPECT_FALSE(matches(ingot({verb, "--help"}).out, "Example:\n  ingot (" + verb + ") ").empty()) << verb;
 }

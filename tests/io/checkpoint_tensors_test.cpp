@@ -40,7 +40,8 @@ TEST(CheckpointTensors, OtherFilesAreRefused) {
   const auto path = scratch("other");
   for (const char* content : {"", "PNG", "something else altogether"}) {
     write_file_atomic(path, std::string_view(content));
-    EXPECT_EQ(error_of([&] { load_checkpoint_tensors(path); }), path.string() + ": is not a safetensors file");
+    EXPECT_EQ(error_of([&] { load_checkpoint_tensors(path); }),
+              path.string() + ": is neither a safetensors file nor what torch.save wrote");
   }
   EXPECT_THAT(error_of([&] { load_checkpoint_tensors(scratch("none")); }), HasSubstr("No such file"));
 }
