@@ -240,14 +240,6 @@ std::vector<Subset> random_split(const DatasetHandle& dataset, const std::vector
 /// of this length can hold (checked before any allocation), or the data is truncated, damaged or followed by more.
 Tensor read_idx(const std::filesystem::path& path, size_t max_bytes = size_t{1} << 32);
 
-/// A PNG image as u8 [1,H,W] (grey) or [3,H,W] (colour), pixels in the file's order in memory (channels last). Palettes
-/// become colour, 16 bits become 8, transparency is dropped. Throws Error with the path for anything that is not a
-/// sound PNG of at most `max_pixels`.
-Tensor read_png(const std::filesystem::path& path, int64_t max_pixels = int64_t{1} << 28);
-/// The bytes of a PNG file of u8 [1,H,W] or [3,H,W], any strides.
-std::string encode_png(const Tensor& image);
-void write_png(const std::filesystem::path& path, const Tensor& image);
-
 /// Stacks samples to a batch: tensors along a new first dimension, numbers to i64 and f64 tensors; texts stay lists;
 /// lists and maps go element by element. Throws Error naming the sample whose shape or type differs from the first
 /// one's, or that has nothing where a list or map should hold a value. `indices` name the samples in errors.

@@ -9,16 +9,11 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "base/visit_dtype.h"
+#include "data/image.h"
 #include "tensor/impl.h"
 
 namespace ingot {
 namespace {
-
-/// [C,H,W] with the pixels' channels side by side, as decoders give images and batches want them.
-Tensor empty_image(int64_t channels, int64_t height, int64_t width, DType dtype) {
-  const Tensor memory = empty({height, width, channels}, dtype);
-  return make_tensor(memory.impl()->storage, 0, {channels, height, width}, {1, width * channels, channels}, dtype);
-}
 
 void check_image(const Tensor& image, const TransformOp& op) {
   CHECK(image.defined() && image.rank() == 3, "{}: an image [C,H,W] is expected, not {}", op.str(),

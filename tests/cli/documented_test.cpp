@@ -5,7 +5,7 @@
 #include <set>
 
 #include "cli/command.h"
-#include "ingot/dataset.h"
+#include "ingot/image_io.h"
 
 // What the documentation and --help tell a reader to type is typed here, on toy data.
 namespace ingot {
