@@ -60,6 +60,23 @@ std::string Compose::str() const {
   return fmt::format("Compose({})", join(parts, ", "));
 }
 
+CenterCrop::CenterCrop(int64_t height, int64_t width) : height(height), width(width) {
+  CHECK(height > 0 && width > 0, "CenterCrop: size {} x {}, it must be positive", height, width);
+}
+std::string CenterCrop::str() const { return fmt::format("CenterCrop({}, {})", height, width); }
+Tensor CenterCrop::apply(const Tensor& image, RandomKey) const {
+  check_image(image, *this);
+  // torchvision's roundings: a half to the even pixel, but the padding's to the greater right and bottom.
+  const auto start = [](int64_t in, int64_t out) {
+    return in < out ? -((out - in) / 2) : std::lrint(static_cast<double>(in - out) / 2);
+  };
+  const Tensor out = empty_image(image.size(0), height, width, image.dtype());
+  visit_dtype(image.dtype(), [&]<class T>(std::type_identity<T>) {
+    copy_window(array_of(image), array_of(out), start(image.size(1), height), start(image.size(2), width), T{});
+  });
+  return out;
+}
+
 RandomCrop::RandomCrop(int64_t height, int64_t width, RandomCropOptions options)
     : height(height), width(width), options(options) {
   CHECK(height > 0 && width > 0, "RandomCrop: size {} x {}, it must be positive", height, width);
