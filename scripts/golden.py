@@ -1,25 +1,31 @@
 #!/usr/bin/python3
 """Writes tests/golden/: what PyTorch computes and saves, for the tests to compare with.
 
-Run it with Debian 12's python3-torch (1.13) from anywhere. Equal versions of PyTorch give equal bytes.
+Run it with Debian 12's python3-torch (1.13) and python3-pil (9.4, with libjpeg-turbo) from anywhere. Equal versions of
+both give equal bytes.
 
 A case NAME of ops and losses is NAME/in0, in1, ... (of f32's precision, so that f32 reads them exactly), NAME/out,
 NAME/grad (the gradient of out) and NAME/d0, ... (the gradient of each input that has one), all computed in f64.
 """
 
-import collections
+    files = {"ops": [convolutions, pools, elementwise], "layers": [resampling, layers], "losses": [losses],
+             "batch_norm": [batch_norms], "init": [initialisers, determined_initialisers],
+             "optim": [trajectories, schedules, clippings], "images": [jpegs, resizes]}
+    for name, parts in files.items():
 import json
 import math
 import pathlib
 import struct
 import zlib
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
-DTYPES = {torch.float64: "F64", torch.float32: "F32", torch.int64: "I64"}
+DTYPES = {torch.float64: "F64", torch.float32: "F32", torch.int64: "I64", torch.uint8: "U8"}
 
 
 def save(name, tensors):
@@ -492,6 +498,7 @@ def clippings(tensors):
             tensors[f"clip/{name}/out{i}"] = p.grad
 
 
+<<<<<<< HEAD
 def checkpoint():
     """Of each kind that a checkpoint may hold; the tests know the numbers."""
     x = torch.arange(24.0)
@@ -524,16 +531,62 @@ def checkpoints():
     legacy = FOLDER / "checkpoint_legacy.pth"
     if not legacy.exists():  # the keys of its storages are addresses, which differ in each run
         torch.save(checkpoint(), legacy, _use_new_zipfile_serialization=False)
+=======
+def picture(width, height, mode):
+    """Gradients, an edge and some noise, which is what decoders and filters can differ in."""
+    y, x = np.mgrid[:height, :width]
+    noise = np.random.default_rng(width * height).integers(0, 60, (height, width, 3))
+    waves = np.stack([x * 7 + y * 2, 255 - x * 3, (x * y) % 256], 2)
+    pixels = np.clip(np.where((x > y)[..., None], waves % 256, 40) + noise, 0, 255).astype(np.uint8)
+    if mode == "CMYK":
+        return Image.fromarray(np.dstack([pixels, (x * 5 + y).astype(np.uint8)]), mode)
+    return Image.fromarray(pixels, "RGB").convert(mode)
+
+
+def planes(image):
+    """[C,H,W]"""
+    return torch.from_numpy(np.atleast_3d(np.asarray(image)).transpose(2, 0, 1).copy())
+
+
+def jpegs(tensors):
+    """Files and what Pillow reads from them, as it is and in colour and grey."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees: nobody does it unasked
+    kinds = {"420": ("RGB", dict(quality=75)), "422": ("RGB", dict(quality=90, subsampling=1)),
+             "444": ("RGB", dict(quality=95, subsampling=0)), "gray": ("L", dict(quality=80)),
+             "progressive": ("RGB", dict(quality=75, progressive=True)), "turned": ("RGB", dict(quality=50, exif=exif)),
+             "progressive_gray": ("L", dict(quality=60, progressive=True)), "cmyk": ("CMYK", dict(quality=75))}
+    for name, (mode, options) in kinds.items():
+        file = io.BytesIO()
+        picture(37, 29, mode).save(file, "JPEG", **options)
+        tensors[f"{name}/file"] = torch.frombuffer(bytearray(file.getvalue()), dtype=torch.uint8)
+        read = Image.open(file)
+        tensors[f"{name}/out"] = planes(read if mode == "L" else read.convert("RGB"))
+        tensors[f"{name}/gray"] = planes(read.convert("RGB").convert("L"))
+
+
+def resizes(tensors):
+    for mode in ("RGB", "L"):
+        image = picture(37, 29, mode)
+        tensors[f"resize/{mode}/in"] = planes(image)
+        for h, w in ((29, 12), (11, 37), (11, 12), (58, 80), (64, 9), (1, 1), (28, 38)):
+            tensors[f"resize/{mode}/{h}x{w}"] = planes(image.resize((w, h), Image.BILINEAR))
+>>>>>>> data
 
 
 def main():
     torch.set_num_threads(1)
     checkpoints()
     FOLDER.mkdir(exist_ok=True)
+<<<<<<< HEAD
     files = {"ops": [convolutions, pools, elementwise], "layers": [resampling, layers], "losses": [losses],
              "batch_norm": [batch_norms], "init": [initialisers, determined_initialisers],
              "optim": [trajectories, schedules, clippings]}
     for name, parts in files.items():
+=======
+    for name, parts in {"ops": [convolutions, pools, elementwise], "losses": [losses], "batch_norm": [batch_norms],
+                        "init": [initialisers], "optim": [trajectories, schedules, clippings], "images": [jpegs, resizes]}.items():
+>>>>>>> data
         tensors = Cases()
         for part in parts:
             part(tensors)

@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "ingot/dataset.h"
+#include "ingot/image_io.h"
 #include "ingot/io.h"
 
 // What the documentation and --help tell a reader to type is typed here, on toy data.
