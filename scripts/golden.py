@@ -8,10 +8,8 @@ A case NAME of ops and losses is NAME/in0, in1, ... (of f32's precision, so that
 NAME/grad (the gradient of out) and NAME/d0, ... (the gradient of each input that has one), all computed in f64.
 """
 
-    files = {"ops": [convolutions, pools, elementwise], "layers": [resampling, layers], "losses": [losses],
-             "batch_norm": [batch_norms], "init": [initialisers, determined_initialisers],
-             "optim": [trajectories, schedules, clippings], "images": [jpegs, resizes]}
-    for name, parts in files.items():
+import collections
+import io
 import json
 import math
 import pathlib
@@ -498,7 +496,6 @@ def clippings(tensors):
             tensors[f"clip/{name}/out{i}"] = p.grad
 
 
-<<<<<<< HEAD
 def checkpoint():
     """Of each kind that a checkpoint may hold; the tests know the numbers."""
     x = torch.arange(24.0)
@@ -531,7 +528,8 @@ def checkpoints():
     legacy = FOLDER / "checkpoint_legacy.pth"
     if not legacy.exists():  # the keys of its storages are addresses, which differ in each run
         torch.save(checkpoint(), legacy, _use_new_zipfile_serialization=False)
-=======
+
+
 def picture(width, height, mode):
     """Gradients, an edge and some noise, which is what decoders and filters can differ in."""
     y, x = np.mgrid[:height, :width]
@@ -571,22 +569,16 @@ def resizes(tensors):
         tensors[f"resize/{mode}/in"] = planes(image)
         for h, w in ((29, 12), (11, 37), (11, 12), (58, 80), (64, 9), (1, 1), (28, 38)):
             tensors[f"resize/{mode}/{h}x{w}"] = planes(image.resize((w, h), Image.BILINEAR))
->>>>>>> data
 
 
 def main():
     torch.set_num_threads(1)
     checkpoints()
     FOLDER.mkdir(exist_ok=True)
-<<<<<<< HEAD
     files = {"ops": [convolutions, pools, elementwise], "layers": [resampling, layers], "losses": [losses],
              "batch_norm": [batch_norms], "init": [initialisers, determined_initialisers],
-             "optim": [trajectories, schedules, clippings]}
+             "optim": [trajectories, schedules, clippings], "images": [jpegs, resizes]}
     for name, parts in files.items():
-=======
-    for name, parts in {"ops": [convolutions, pools, elementwise], "losses": [losses], "batch_norm": [batch_norms],
-                        "init": [initialisers], "optim": [trajectories, schedules, clippings], "images": [jpegs, resizes]}.items():
->>>>>>> data
         tensors = Cases()
         for part in parts:
             part(tensors)
