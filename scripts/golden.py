@@ -8,6 +8,7 @@ NAME/grad (the gradient of out) and NAME/d0, ... (the gradient of each input tha
 """
 
 import collections
+import copy
 import json
 import math
 import pathlib
@@ -392,9 +393,74 @@ def checkpoints():
         torch.save(checkpoint(), legacy, _use_new_zipfile_serialization=False)
 
 
+def optimizers():
+    """Each optimizer's state_dict after seven steps, the parameters then, and those of the five steps that follow. Two
+    groups of one parameter; the second has no gradient in the first three steps."""
+    torch.set_default_dtype(torch.float64)
+    optim = torch.optim
+    runs = {
+        "SGD": (optim.SGD, dict(lr=0.05, momentum=0.8, weight_decay=0.01, nesterov=True), dict(lr=0.02)),
+        "SGD_plain": (optim.SGD, dict(lr=0.05), dict(lr=0.02)),
+        "Adagrad": (optim.Adagrad, dict(lr=0.2, lr_decay=0.1, initial_accumulator_value=0.3), dict(lr=0.1)),
+        "Adadelta": (optim.Adadelta, dict(lr=0.7, rho=0.8, eps=1e-3), dict(weight_decay=0.02)),
+        "RMSprop": (optim.RMSprop, dict(lr=0.01, momentum=0.5, centered=True), dict(alpha=0.9)),
+        "RMSprop_plain": (optim.RMSprop, dict(lr=0.01), dict(alpha=0.9)),
+        "Rprop": (optim.Rprop, dict(lr=0.1, etas=(0.6, 1.3), step_sizes=(0.01, 0.3)), dict(lr=0.05)),
+        "ASGD": (optim.ASGD, dict(lr=0.1, lambd=0.05, t0=3), dict(alpha=0.6)),
+        "Adam": (optim.Adam, dict(lr=0.05, betas=(0.8, 0.95), weight_decay=0.03), dict(lr=0.01)),
+        "Adam_amsgrad": (optim.Adam, dict(lr=0.05, amsgrad=True, maximize=True), dict(lr=0.01)),
+        "AdamW": (optim.AdamW, dict(lr=0.05), dict(weight_decay=0.3)),
+        "Adamax": (optim.Adamax, dict(lr=0.05, betas=(0.8, 0.9)), dict(weight_decay=0.02)),
+        "NAdam": (optim.NAdam, dict(lr=0.05, momentum_decay=0.04), dict(weight_decay=0.02)),
+        "RAdam": (optim.RAdam, dict(lr=0.05, betas=(0.9, 0.95)), dict(betas=(0.8, 0.7))),
+    }
+    saved = {}
+    for name, (kind, options, second) in runs.items():
+        params = [wave(5).requires_grad_(), wave(4, 0.9, 0.4).requires_grad_()]
+        optimizer = kind([{"params": params[:1]}, {"params": params[1:], **second}], **options)
+        rows = []
+        for step in range(12):
+            if step == 7:
+                saved[name] = copy.deepcopy({"params": [p.detach() for p in params],
+                                             "optimizer": optimizer.state_dict()})
+                if name == "NAdam":  # see the class above; PyTorch's state is what it should be
+                    optimizer = plain_nadam(optimizer)
+            for p in params[:1] if step < 3 else params:
+                p.grad = torch.cos(2 * p.detach() + step) + 0.5 * p.detach()
+            optimizer.step()
+            if step >= 7:
+                rows.append(torch.cat(params).detach().clone())
+        saved[name]["next"] = torch.stack(rows)
+    torch.save(saved, FOLDER / "optimizers.pth")
+    torch.set_default_dtype(torch.float32)
+
+
+def plain_nadam(optimizer):
+    """Goes on from the state of PyTorch's."""
+
+    class Both:
+        def __init__(self):
+            self.parts = []
+
+        def step(self):
+            for part in self.parts:
+                part.step()
+
+    both = Both()
+    for group in optimizer.param_groups:
+        part = NAdam(group["params"], lr=group["lr"], weight_decay=group["weight_decay"],
+                     momentum_decay=group["momentum_decay"])
+        for theta, state in zip(group["params"], part.states):
+            old = optimizer.state[theta]
+            state.update(t=int(old["step"]), product=old["mu_product"].item(), m=old["exp_avg"], v=old["exp_avg_sq"])
+        both.parts.append(part)
+    return both
+
+
 def main():
     torch.set_num_threads(1)
     checkpoints()
+    optimizers()
     FOLDER.mkdir(exist_ok=True)
     for name, parts in {"ops": [convolutions, pools, elementwise], "losses": [losses], "batch_norm": [batch_norms],
                         "init": [initialisers], "optim": [trajectories, schedules, clippings]}.items():
