@@ -13,11 +13,6 @@
 
 namespace ingot {
 
-enum class OnError : uint8_t {
-  raise,  // a sample's error comes out of the batch that it belongs to
-  skip    // the sample is left out of its batch, reported once on stderr and counted in DataLoader::skipped()
-};
-
 /// The parameters of PyTorch's DataLoader, with its defaults. Differences: workers are threads; the order, the batches
 /// and all random numbers depend on (seed, epoch, position) alone, however many workers there are.
 struct DataLoaderOptions {
@@ -25,7 +20,9 @@ struct DataLoaderOptions {
   bool shuffle = false;
   std::optional<SamplerHandle> sampler;
   std::shared_ptr<const BatchSampler> batch_sampler;
-  int num_workers = 0;  // 0: batches are made by the caller's thread, in-memory data sets by all compute threads
+  /// 0: batches are made by the caller's thread, in-memory data sets by all compute threads. Of more workers than
+  /// CPUs only as many as there are CPUs start: the batches do not depend on their number.
+  int num_workers = 0;
   std::function<Batch(std::span<const Sample> samples, std::span<const int64_t> indices)>
       collate_fn;           // none: collate()
   bool pin_memory = false;  // accepted; without an accelerator there is nothing to pin
@@ -36,6 +33,8 @@ struct DataLoaderOptions {
   std::optional<int> prefetch_factor;  // batches in work per worker; 2 when there are workers
   bool persistent_workers = false;     // worker_init_fn runs once, not every epoch; the threads stay in any case
   bool in_order = true;                // false: batches come as they are ready, and state() is refused within an epoch
+  /// raise: a sample's error comes out of the batch that it belongs to. skip: the sample is left out of its batch; the
+  /// first one and the number in each epoch are reported on stderr, skipped() counts them all.
   OnError on_error = OnError::raise;
   std::string multiprocessing_context = {};  // refused: has no meaning with threads
 };

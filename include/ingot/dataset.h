@@ -53,6 +53,12 @@ struct SampleSpec {
   int64_t grain = 64;  // samples that are worth a task of their own: 1 where each is decoded
 };
 
+/// What becomes of a sample that cannot be read.
+enum class OnError : uint8_t {
+  raise,  // an Error that names it
+  skip    // it is left out, counted and reported
+};
+
 class TensorDataset;
 
 /// A place in an in-memory data set.
@@ -82,13 +88,14 @@ class Dataset {
   virtual uint64_t fingerprint() const;
 };
 
-/// A shared data set; made from any data set by value, or from a shared_ptr.
+/// A shared data set; made from any data set by value, or from a shared_ptr, which must not be null.
 class DatasetHandle {
  public:
   template <std::derived_from<Dataset> D>
   DatasetHandle(D dataset) : dataset_(std::make_shared<const D>(std::move(dataset))) {}
   template <std::derived_from<Dataset> D>
-  DatasetHandle(std::shared_ptr<D> dataset) : dataset_(std::move(dataset)) {}
+  DatasetHandle(std::shared_ptr<D> dataset) : DatasetHandle(std::shared_ptr<const Dataset>(std::move(dataset))) {}
+  DatasetHandle(std::shared_ptr<const Dataset> dataset);
 
   const Dataset& operator*() const { return *dataset_; }
   const Dataset* operator->() const { return dataset_.get(); }
@@ -97,12 +104,14 @@ class DatasetHandle {
   std::shared_ptr<const Dataset> dataset_;
 };
 
-/// A data set that can only be read from its start. `seed` differs from epoch to epoch.
+/// A data set that can only be read from its start. `seed` differs from epoch to epoch. While a sample is read,
+/// Generator::current() is that of its place, as for map-style data sets.
 class IterableDataset {
  public:
   virtual ~IterableDataset() = default;
   virtual void start(uint64_t seed) = 0;
-  /// The next sample, or nothing at the end. The loader never calls it from two threads at once.
+  /// The next sample, or nothing at the end. The loader never calls it from two threads at once. A call that throws
+  /// uses up a place: the next one gives the sample after.
   virtual std::optional<Sample> next() = 0;
 };
 
@@ -231,17 +240,9 @@ std::vector<Subset> random_split(const DatasetHandle& dataset, const std::vector
 /// of this length can hold (checked before any allocation), or the data is truncated, damaged or followed by more.
 Tensor read_idx(const std::filesystem::path& path, size_t max_bytes = size_t{1} << 32);
 
-/// A PNG image as u8 [1,H,W] (grey) or [3,H,W] (colour), pixels in the file's order in memory (channels last). Palettes
-/// become colour, 16 bits become 8, transparency is dropped. Throws Error with the path for anything that is not a
-/// sound PNG of at most `max_pixels`.
-Tensor read_png(const std::filesystem::path& path, int64_t max_pixels = int64_t{1} << 28);
-/// The bytes of a PNG file of u8 [1,H,W] or [3,H,W], any strides.
-std::string encode_png(const Tensor& image);
-void write_png(const std::filesystem::path& path, const Tensor& image);
-
 /// Stacks samples to a batch: tensors along a new first dimension, numbers to i64 and f64 tensors; texts stay lists;
 /// lists and maps go element by element. Throws Error naming the sample whose shape or type differs from the first
-/// one's. `indices` name the samples in errors.
+/// one's, or that has nothing where a list or map should hold a value. `indices` name the samples in errors.
 Batch collate(std::span<const Sample> samples, std::span<const int64_t> indices);
 
 }  // namespace ingot

@@ -27,13 +27,14 @@ class Sampler {
   virtual std::string str() const = 0;
 };
 
-/// Any sampler: made from one by value, or from a shared_ptr.
+/// Any sampler: made from one by value, or from a shared_ptr, which must not be null.
 class SamplerHandle {
  public:
   template <std::derived_from<Sampler> S>
   SamplerHandle(S sampler) : sampler_(std::make_shared<const S>(std::move(sampler))) {}
   template <std::derived_from<Sampler> S>
-  SamplerHandle(std::shared_ptr<S> sampler) : sampler_(std::move(sampler)) {}
+  SamplerHandle(std::shared_ptr<S> sampler) : SamplerHandle(std::shared_ptr<const Sampler>(std::move(sampler))) {}
+  SamplerHandle(std::shared_ptr<const Sampler> sampler);
   const Sampler& operator*() const { return *sampler_; }
   const Sampler* operator->() const { return sampler_.get(); }
 
@@ -59,7 +60,7 @@ class KeyedPermutation {
 /// 0, 1, 2, ...
 class SequentialSampler : public Sampler {
  public:
-  explicit SequentialSampler(int64_t n) : n_(n) {}
+  explicit SequentialSampler(int64_t n);
   int64_t size() const override { return n_; }
   int64_t at(RandomKey, int64_t i) const override { return i; }
   std::string str() const override;
@@ -139,13 +140,17 @@ class DistributedSampler : public Sampler {
   DistributedSamplerOptions options_;
 };
 
-/// Gives whole batches of indices; derive from it for batches that are not just consecutive samples.
+/// Gives whole batches of indices; derive from it for batches that are not just consecutive samples. Made of a sampler
+/// that gives each rank a part, it does too: the ranks' batches of one number are one global batch.
 class BatchSampler {
  public:
   BatchSampler(SamplerHandle sampler, int64_t batch_size, bool drop_last);
   virtual ~BatchSampler() = default;
   virtual int64_t size() const;  // in batches
   virtual std::vector<int64_t> at(RandomKey key, int64_t batch) const;
+  /// Sample k of this rank's batch is sample k * world() + rank() of the global one.
+  virtual int64_t world() const { return sampler_->world(); }
+  virtual int64_t rank() const { return sampler_->rank(); }
   virtual std::string str() const;
 
  private:

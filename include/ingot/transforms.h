@@ -2,6 +2,7 @@
 
 #include <concepts>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,36 @@ class Compose : public TransformOp {
 
  private:
   std::vector<Transform> transforms_;
+};
+
+struct ResizeOptions {
+  bool antialias = true;  // false: two pixels a side whatever the scale, which drops pixels of large images
+};
+/// To height x width, or until the shorter edge is `size` long (the longer one in proportion, rounded down): bilinear,
+///   y[i] = sum_j w((j + 1/2 - c) / s) x[j] / sum_j w((j + 1/2 - c) / s),  w(t) = max(0, 1 - |t|),
+/// c = (i + 1/2) * in/out, s = max(in/out, 1): first along rows, then along columns. u8 images give Pillow's bits,
+/// which rounds to whole levels in between. Of u8, f32 and f64.
+class Resize : public TransformOp {
+ public:
+  explicit Resize(int64_t size, ResizeOptions options = {});
+  Resize(int64_t height, int64_t width, ResizeOptions options = {});
+  Tensor apply(const Tensor& image, RandomKey key) const override;
+  std::string str() const override;
+
+  int64_t height;
+  std::optional<int64_t> width;  // none: `height` is the length of the shorter edge
+  ResizeOptions options;
+};
+
+/// The middle height x width pixels; an image that is smaller gets zeros around it.
+class CenterCrop : public TransformOp {
+ public:
+  explicit CenterCrop(int64_t size) : CenterCrop(size, size) {}
+  CenterCrop(int64_t height, int64_t width);
+  Tensor apply(const Tensor& image, RandomKey key) const override;
+  std::string str() const override;
+
+  int64_t height, width;
 };
 
 struct RandomCropOptions {

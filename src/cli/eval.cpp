@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "ingot/image_io.h"
 #include "ingot/train.h"
 
 namespace ingot::cli {

@@ -5,6 +5,7 @@
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "ingot/autograd.h"
+#include "ingot/image_io.h"
 #include "ingot/ops.h"
 
 namespace ingot::cli {
@@ -30,8 +31,8 @@ struct Prediction {
 std::string_view colours(int64_t channels) { return channels == 1 ? "grey" : "colour"; }
 
 /// u8 [1,C,H,W].
-Tensor read_image(const std::string& path, const Model& model) {
-  const Tensor image = read_png(path);
+Tensor image_for(const Model& model, const std::string& path) {
+  const Tensor image = read_image(path);
   const Shape& want = model.image;
   CHECK(image.size(0) == want[0], "{}: a {} image, {} takes {} ones", path, colours(image.size(0)), model.name,
         colours(want[0]));
@@ -104,7 +105,7 @@ std::string to_text(const std::vector<Prediction>& predictions) {
 int work(const Options& options) {
   const Model model = load_model(options.model);
   Tensors images;
-  for (const std::string& path : options.images) images.push_back(reading([&] { return read_image(path, model); }));
+  for (const std::string& path : options.images) images.push_back(reading([&] { return image_for(model, path); }));
   const auto predictions = predict(model, images, options);
   write_out(options.json ? to_json(predictions).dump() + "\n" : to_text(predictions));
   return kDone;
@@ -113,7 +114,7 @@ int work(const Options& options) {
 Work declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("model", options->model.text, "Engine, run folder or zoo:NAME")->required();
-  app.add_option("images", options->images, "PNG files of the size that the network takes")->required();
+  app.add_option("images", options->images, "PNG or JPEG files of the size that the network takes")->required();
   app.add_option("--top", options->top, "Classes to show")->check(CLI::PositiveNumber)->capture_default_str();
   add_model_options(app, options->model);
   add_verify_option(app, options->model);
@@ -125,7 +126,7 @@ Work declare(CLI::App& app) {
 }  // namespace
 
 const Verb kPredict{.name = "predict",
-                    .help = "Classify PNG images",
+                    .help = "Classify PNG and JPEG images",
                     .example = "  ingot predict runs/demo/model.ingot a.png b.png --top 3",
                     .declare = declare};
 

@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "ingot/autograd.h"
+#include "ingot/image_io.h"
 #include "ingot/ops.h"
 
 namespace ingot::cli {

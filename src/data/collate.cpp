@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/check.h"
 #include "data/copy.h"
 #include "ingot/dataset.h"
@@ -100,7 +102,7 @@ Extra collate_values(const std::vector<const Extra*>& values, const Where& where
   if (std::holds_alternative<double>(first)) return stack_numbers<double>(values);
   if (std::holds_alternative<std::vector<Extra>>(first)) return collate_lists(values, where);
   if (std::holds_alternative<std::map<std::string, Extra>>(first)) return collate_maps(values, where);
-  if (first.empty()) return {};
+  CHECK(!first.empty(), "{} is nothing, which cannot be batched", where.of(0));
   std::vector<Extra> texts;
   for (const Extra* value : values) texts.push_back(*value);
   return texts;
@@ -120,7 +122,8 @@ Batch collate(std::span<const Sample> samples, std::span<const int64_t> indices)
   }
   batch.input = stack_tensors(inputs, {indices, "the input"});
   batch.target = stack_tensors(targets, {indices, "the target"});
-  batch.extra = collate_values(extras, {indices, "extra"});
+  const bool none = std::all_of(extras.begin(), extras.end(), [](const Extra* extra) { return extra->empty(); });
+  if (!none) batch.extra = collate_values(extras, {indices, "extra"});
   batch.indices.assign(indices.begin(), indices.end());
   return batch;
 }

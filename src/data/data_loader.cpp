@@ -28,9 +28,11 @@ class LoaderImpl {
 
  private:
   BatchMaker maker(int64_t epoch, int64_t start) const;
+  int64_t world() const { return sampler_ ? (*sampler_)->world() : 1; }
   bool at_end(const LoaderState& state) const;
   std::shared_ptr<LoadTask> make_here(LoaderRun& run) const;
   void count_skipped(const LoadTask& task);
+  void report_skipped();
 
   std::optional<DatasetHandle> dataset_;
   std::shared_ptr<IterableDataset> iterable_;
@@ -38,8 +40,9 @@ class LoaderImpl {
   std::optional<SamplerHandle> sampler_;
   std::shared_ptr<LoaderRun> run_;  // of the latest epoch
   LoaderState state_;
-  bool resuming_ = false;           // the next epoch starts at state_
-  bool within_ = false;             // an epoch has begun and not ended
+  bool resuming_ = false;  // the next epoch starts at state_
+  bool within_ = false;    // an epoch has begun and not ended
+  int64_t skipped_in_epoch_ = 0;
   std::optional<WorkerPool> pool_;  // last: its threads use the rest
 };
 
@@ -85,15 +88,14 @@ int64_t LoaderImpl::size() const {
 
 Epoch LoaderImpl::start(int64_t epoch) {
   CHECK(epoch >= 0, "epoch is {}, it must not be negative", epoch);
-  const int64_t world = sampler_ ? (*sampler_)->world() : 1;
   const int64_t position = std::exchange(resuming_, false) && state_.epoch == epoch ? state_.position : 0;
-  CHECK(position % world == 0, "the state's position {} does not divide by {} ranks", position, world);
   if (pool_) pool_->stop_reading();
-  run_ = std::make_shared<LoaderRun>(maker(epoch, position / world), position);
+  run_ = std::make_shared<LoaderRun>(maker(epoch, position / world()), position);
   state_.epoch = epoch;
   state_.position = position;
   next_epoch = epoch + 1;
   within_ = true;
+  skipped_in_epoch_ = 0;
   if (pool_) pool_->start(run_);
   return Epoch(*this, run_);
 }
@@ -124,6 +126,12 @@ void LoaderImpl::count_skipped(const LoadTask& task) {
   if (task.skipped == 0) return;
   if (skipped == 0) log_warning("samples that fail are left out; the first: {}", task.first_skipped);
   skipped += task.skipped;
+  skipped_in_epoch_ += task.skipped;
+}
+
+void LoaderImpl::report_skipped() {
+  const int64_t count = std::exchange(skipped_in_epoch_, 0);
+  if (count > 0) log_warning("samples left out of epoch {}: {}", state_.epoch, count);
 }
 
 std::optional<Batch> LoaderImpl::next(LoaderRun& run) {
@@ -131,7 +139,10 @@ std::optional<Batch> LoaderImpl::next(LoaderRun& run) {
     const auto task = pool_ ? pool_->take(run) : make_here(run);
     state_.position = run.position;
     within_ = task != nullptr;
-    if (!task) return std::nullopt;
+    if (!task) {
+      report_skipped();
+      return std::nullopt;
+    }
     count_skipped(*task);
     CHECK(task->batch_error.empty(), "{}", task->batch_error);
     if (task->size() > 0) return std::move(task->batch);  // else all its samples were left out
@@ -150,7 +161,7 @@ LoaderState LoaderImpl::state() const {
 }
 
 bool LoaderImpl::at_end(const LoaderState& state) const {
-  return !iterable_ && maker(state.epoch, state.position / (sampler_ ? (*sampler_)->world() : 1)).batches() == 0;
+  return !iterable_ && maker(state.epoch, state.position / world()).batches() == 0;
 }
 
 void LoaderImpl::load_state(const LoaderState& state) {
@@ -161,6 +172,7 @@ void LoaderImpl::load_state(const LoaderState& state) {
         state_.dataset);
   CHECK(state.epoch >= 0 && state.position >= 0, "the state's epoch {} and position {} must not be negative",
         state.epoch, state.position);
+  CHECK(state.position % world() == 0, "the state's position {} does not divide by {} ranks", state.position, world());
   if (pool_) pool_->stop_reading();
   run_ = nullptr;
   state_ = state;

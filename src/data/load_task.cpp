@@ -49,11 +49,16 @@ BatchMaker::BatchMaker(const Dataset* dataset, IterableDataset* iterable, const 
   batches_ = count_batches(options, sampler, start, batch_size_);
   if (iterable_ == nullptr) return;
   iterable_->start(sample_key_.value);
-  for (; pulled_ < start; ++pulled_)
-    if (!iterable_->next()) {
-      ended_ = true;
-      break;
-    }
+  skip_to(start);
+}
+
+/// Reads an iterable data set up to a position, as pull() did when it came there: a sample that fails is a place too.
+void BatchMaker::skip_to(int64_t position) {
+  for (; pulled_ < position && !ended_; ++pulled_)
+    error_of([&] {
+      const SeedScope scope(fold_in(sample_key_, static_cast<uint64_t>(pulled_)).value);
+      ended_ = !iterable_->next();
+    });
 }
 
 int64_t BatchMaker::position_after(int64_t position, const LoadTask& task) const {
@@ -62,23 +67,30 @@ int64_t BatchMaker::position_after(int64_t position, const LoadTask& task) const
 }
 int64_t BatchMaker::start_position() const { return sampler_ ? start_ * sampler_->world() : start_; }
 
+void BatchMaker::plan_by_sampler(LoadTask& task) const {
+  const int64_t first = start_ + task.number * batch_size_, end = std::min(first + batch_size_, sampler_->size());
+  const auto position = [&](int64_t i) { return i * sampler_->world() + sampler_->rank(); };
+  task.batch.position = position(first);
+  task.consumed = end - first;  // first: whatever the sampler throws, the batch after begins there
+  for (int64_t i = first; i < end; ++i) {
+    task.indices.push_back(sampler_->at(order_key_, i));
+    task.seeds.push_back(fold_in(sample_key_, static_cast<uint64_t>(position(i))).value);
+  }
+}
+
+void BatchMaker::plan_by_batch_sampler(LoadTask& task) const {
+  const BatchSampler& sampler = *options_.batch_sampler;
+  const int64_t number = start_ + task.number;
+  task.batch.position = number;
+  task.indices = sampler.at(order_key_, number);
+  const RandomKey key = fold_in(sample_key_, static_cast<uint64_t>(number));
+  for (size_t k = 0; k < task.size(); ++k)
+    task.seeds.push_back(fold_in(key, k * static_cast<uint64_t>(sampler.world()) + sampler.rank()).value);
+}
+
 void BatchMaker::plan(LoadTask& task) const {
   const auto error = error_of([&] {
-    if (options_.batch_sampler) {
-      const int64_t number = start_ + task.number;
-      task.indices = options_.batch_sampler->at(order_key_, number);
-      task.batch.position = number;
-      const RandomKey key = fold_in(sample_key_, static_cast<uint64_t>(number));
-      for (size_t k = 0; k < task.size(); ++k) task.seeds.push_back(fold_in(key, k).value);
-    } else {
-      const int64_t first = start_ + task.number * batch_size_, end = std::min(first + batch_size_, sampler_->size());
-      const auto position = [&](int64_t i) { return i * sampler_->world() + sampler_->rank(); };
-      task.batch.position = position(first);
-      for (int64_t i = first; i < end; ++i) {
-        task.indices.push_back(sampler_->at(order_key_, i));
-        task.seeds.push_back(fold_in(sample_key_, static_cast<uint64_t>(position(i))).value);
-      }
-    }
+    options_.batch_sampler ? plan_by_batch_sampler(task) : plan_by_sampler(task);
     for (const int64_t index : task.indices)
       CHECK(index >= 0 && index < dataset_->size(),
             "the sampler gives index {}, which is outside the data set's [0, {})", index, dataset_->size());
@@ -86,7 +98,6 @@ void BatchMaker::plan(LoadTask& task) const {
   });
   if (error) task.batch_error = *error;
   task.planned = task.left = task.size();
-  task.consumed = static_cast<int64_t>(task.size());
   task.errors.resize(task.size());
   task.done.assign(task.size(), 0);
   if (!spec_) task.samples.resize(task.size());

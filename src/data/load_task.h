@@ -55,6 +55,9 @@ class BatchMaker {
   int64_t start_position() const;
 
  private:
+  void skip_to(int64_t position);
+  void plan_by_sampler(LoadTask& task) const;
+  void plan_by_batch_sampler(LoadTask& task) const;
   void allocate(LoadTask& task) const;
   void run_rows(LoadTask& task, size_t begin, size_t end) const;
   void drop_failed(LoadTask& task) const;

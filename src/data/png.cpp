@@ -7,7 +7,8 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "data/copy.h"
-#include "ingot/dataset.h"
+#include "data/image.h"
+#include "ingot/image_io.h"
 #include "tensor/impl.h"
 
 namespace ingot {
@@ -23,49 +24,42 @@ void check(int code, const std::string& path) {
   CHECK(code == SPNG_OK, "{}: not a sound PNG: {}", path, spng_strerror(code));
 }
 
-/// [C,H,W] over pixels whose channels lie side by side.
-Tensor image_tensor(int64_t channels, int64_t height, int64_t width) {
-  const Tensor memory = empty({height, width, channels}, DType::u8);
-  return make_tensor(memory.impl()->storage, 0, {channels, height, width}, {1, width * channels, channels}, DType::u8);
-}
-
 bool is_grey(uint8_t color_type) {
   return color_type == SPNG_COLOR_TYPE_GRAYSCALE || color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA;
 }
 
 }  // namespace
 
-Tensor read_png(const std::filesystem::path& path, int64_t max_pixels) {
-  const std::string name = path.string();
-  const MappedFile file(path);
+Tensor decode_png(std::span<const std::byte> file, const std::string& name, int64_t max_pixels) {
   const Context context(spng_ctx_new(0), spng_ctx_free);
   CHECK(context != nullptr, "{}: out of memory", name);
   check(spng_set_chunk_limits(context.get(), kMaxChunkBytes, kMaxChunkBytes), name);
   check(spng_set_crc_action(context.get(), SPNG_CRC_ERROR, SPNG_CRC_ERROR), name);
-  check(spng_set_png_buffer(context.get(), file.bytes().data(), file.bytes().size()), name);
+  check(spng_set_png_buffer(context.get(), file.data(), file.size()), name);
   spng_ihdr header{};
   check(spng_get_ihdr(context.get(), &header), name);
-  const auto pixels = int64_t{header.width} * header.height;
-  CHECK(pixels <= max_pixels, "{}: {} x {} pixels, at most {} are allowed", name, header.width, header.height,
-        max_pixels);
-  CHECK(static_cast<uint64_t>(pixels) / 8 <= file.bytes().size() * kMaxRatio,
-        "{}: {} x {} pixels cannot be in a file of {} bytes", name, header.width, header.height, file.bytes().size());
+  check_pixels(header.width, header.height, max_pixels, file.size() * kMaxRatio * 8, file, name);  // a bit a pixel
 
   // libspng has no 8-bit grey output for 16 bits or with alpha: those are decoded as colour, one channel of which is
   // kept.
   const bool grey = is_grey(header.color_type);
   const bool direct = grey && header.color_type == SPNG_COLOR_TYPE_GRAYSCALE && header.bit_depth <= 8;
   const int format = direct ? SPNG_FMT_G8 : SPNG_FMT_RGB8;
-  const Tensor image = image_tensor(direct ? 1 : 3, header.height, header.width);
+  const Tensor image = empty_image(direct ? 1 : 3, header.height, header.width);
   const Array pixels_out = array_of(image);
   check(spng_decode_image(context.get(), pixels_out.data, static_cast<size_t>(pixels_out.numel()), format, 0), name);
   check(spng_decode_chunks(context.get()), name);  // what follows the pixels must be sound too
   if (!grey || direct) return image;
-  const Tensor one = image_tensor(1, header.height, header.width);
+  const Tensor one = empty_image(1, header.height, header.width);
   Array first = pixels_out;
   first.shape[0] = 1;
   copy_elements(first, array_of(one));
   return one;
+}
+
+Tensor read_png(const std::filesystem::path& path, int64_t max_pixels) {
+  const MappedFile file(path);
+  return decode_png(file.bytes(), path.string(), max_pixels);
 }
 
 std::string encode_png(const Tensor& image) {
@@ -76,7 +70,7 @@ std::string encode_png(const Tensor& image) {
   const int64_t channels = image.size(0), height = image.size(1), width = image.size(2);
   CHECK(height > 0 && width > 0 && height <= INT32_MAX && width <= INT32_MAX, "an image of {} x {} is no PNG", height,
         width);
-  const Tensor dense = image_tensor(channels, height, width);
+  const Tensor dense = empty_image(channels, height, width);
   copy_elements(array_of(image), array_of(dense));
 
   const Context context(spng_ctx_new(SPNG_CTX_ENCODER), spng_ctx_free);

@@ -67,6 +67,13 @@ int64_t KeyedPermutation::permute(int64_t i) const {
   return static_cast<int64_t>(at);
 }
 
+SamplerHandle::SamplerHandle(std::shared_ptr<const Sampler> sampler) : sampler_(std::move(sampler)) {
+  CHECK(sampler_ != nullptr, "the sampler is null");
+}
+
+SequentialSampler::SequentialSampler(int64_t n) : n_(n) {
+  CHECK(n >= 0, "SequentialSampler: {} samples, their number must not be negative", n);
+}
 std::string SequentialSampler::str() const { return fmt::format("SequentialSampler({})", n_); }
 
 RandomSampler::RandomSampler(int64_t n, RandomSamplerOptions options)
@@ -172,6 +179,7 @@ std::string WeightedRandomSampler::str() const {
 }
 
 DistributedSampler::DistributedSampler(int64_t n, DistributedSamplerOptions options) : n_(n), options_(options) {
+  CHECK(n >= 0, "DistributedSampler: {} samples, their number must not be negative", n);
   CHECK(options.num_replicas >= 1, "num_replicas is {}, it must be positive", options.num_replicas);
   CHECK(options.rank >= 0 && options.rank < options.num_replicas, "rank is {}, it must be in [0, num_replicas = {})",
         options.rank, options.num_replicas);
@@ -200,8 +208,9 @@ std::vector<int64_t> BatchSampler::at(RandomKey key, int64_t batch) const {
     out.push_back(sampler_->at(key, i));
   return out;
 }
+// With the global batch size: a state may go on with another number of ranks.
 std::string BatchSampler::str() const {
-  return fmt::format("BatchSampler({}, batch_size={}, drop_last={})", sampler_->str(), batch_size_,
+  return fmt::format("BatchSampler({}, batch_size={}, drop_last={})", sampler_->str(), batch_size_ * world(),
                      true_or_false(drop_last_));
 }
 

@@ -20,6 +20,10 @@ uint64_t Dataset::fingerprint() const {
   return hash_bytes(&n, sizeof n);
 }
 
+DatasetHandle::DatasetHandle(std::shared_ptr<const Dataset> dataset) : dataset_(std::move(dataset)) {
+  CHECK(dataset_ != nullptr, "the data set is null");
+}
+
 TensorDataset::TensorDataset(Tensor inputs, Tensor targets) : inputs_(std::move(inputs)), targets_(std::move(targets)) {
   CHECK(inputs_.defined() && targets_.defined() && inputs_.rank() >= 1 && targets_.rank() >= 1,
         "inputs and targets must be tensors whose first dimension counts the samples");

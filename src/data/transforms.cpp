@@ -9,16 +9,11 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "base/visit_dtype.h"
+#include "data/image.h"
 #include "tensor/impl.h"
 
 namespace ingot {
 namespace {
-
-/// [C,H,W] with the pixels' channels side by side, as decoders give images and batches want them.
-Tensor empty_image(int64_t channels, int64_t height, int64_t width, DType dtype) {
-  const Tensor memory = empty({height, width, channels}, dtype);
-  return make_tensor(memory.impl()->storage, 0, {channels, height, width}, {1, width * channels, channels}, dtype);
-}
 
 void check_image(const Tensor& image, const TransformOp& op) {
   CHECK(image.defined() && image.rank() == 3, "{}: an image [C,H,W] is expected, not {}", op.str(),
@@ -63,6 +58,23 @@ std::string Compose::str() const {
   std::vector<std::string> parts;
   for (const Transform& transform : transforms_) parts.push_back(transform.str());
   return fmt::format("Compose({})", join(parts, ", "));
+}
+
+CenterCrop::CenterCrop(int64_t height, int64_t width) : height(height), width(width) {
+  CHECK(height > 0 && width > 0, "CenterCrop: size {} x {}, it must be positive", height, width);
+}
+std::string CenterCrop::str() const { return fmt::format("CenterCrop({}, {})", height, width); }
+Tensor CenterCrop::apply(const Tensor& image, RandomKey) const {
+  check_image(image, *this);
+  // torchvision's roundings: a half to the even pixel, but the padding's to the greater right and bottom.
+  const auto start = [](int64_t in, int64_t out) {
+    return in < out ? -((out - in) / 2) : std::lrint(static_cast<double>(in - out) / 2);
+  };
+  const Tensor out = empty_image(image.size(0), height, width, image.dtype());
+  visit_dtype(image.dtype(), [&]<class T>(std::type_identity<T>) {
+    copy_window(array_of(image), array_of(out), start(image.size(1), height), start(image.size(2), width), T{});
+  });
+  return out;
 }
 
 RandomCrop::RandomCrop(int64_t height, int64_t width, RandomCropOptions options)

@@ -8,6 +8,7 @@
 namespace ingot {
 
 constexpr int kDefaultPrefetch = 2;
+constexpr double kLongestWait = 1e9;  // seconds: what comes after it may be more than the clock can count
 
 WorkerPool::WorkerPool(const DataLoaderOptions& options)
     : options_(options), capacity_(int64_t{options.prefetch_factor.value_or(kDefaultPrefetch)} * options.num_workers) {}
@@ -68,7 +69,7 @@ std::string WorkerPool::late_samples(const LoaderRun& run) const {
 std::shared_ptr<LoadTask> WorkerPool::take(LoaderRun& run) {
   Lock lock(mutex_);
   if (options_.timeout > 0) {
-    const auto limit = std::chrono::duration<double>(options_.timeout);
+    const auto limit = std::chrono::duration<double>(std::min(options_.timeout, kLongestWait));
     CHECK(ready_.wait_for(lock, limit, [&] { return ready(run); }), "timeout: after {} s {}", options_.timeout,
           late_samples(run));
   } else {

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "cli/command.h"
-#include "ingot/dataset.h"
+#include "ingot/image_io.h"
 #include "ingot/io.h"
 
 namespace ingot {

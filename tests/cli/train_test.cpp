@@ -6,6 +6,7 @@
 
 #include "cli/process.h"
 #include "ingot/dataset.h"
+#include "ingot/image_io.h"
 #include "train/toy_run.h"
 
 namespace ingot {

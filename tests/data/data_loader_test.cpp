@@ -2,7 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include <numeric>
+#include <cmath>
+#include <limits>
 #include <set>
 
 #include "data/scratch.h"
@@ -90,24 +91,6 @@ TEST(DataLoader, WorkersDoNotChangeAnything) {
   for (const int workers : {1, 2, 8}) EXPECT_EQ(all(workers), alone) << workers;
 }
 
-TEST(DataLoader, RanksTogetherReadWhatOneReads) {
-  DataLoader one(Toy(40), {.batch_size = 8, .sampler = DistributedSampler(40, {}), .seed = 3});
-  const auto whole = drain(one.epoch(2));
-  const auto rank = [](int64_t r) {
-    DataLoader loader(Toy(40),
-                      {.batch_size = 4, .sampler = DistributedSampler(40, {.num_replicas = 2, .rank = r}), .seed = 3});
-    return drain(loader.epoch(2));
-  };
-  const auto even = rank(0), odd = rank(1);
-  ASSERT_EQ(even.size(), whole.size());
-  for (size_t b = 0; b < whole.size(); ++b)
-    for (size_t i = 0; i < 4; ++i)
-      for (size_t k = 0; k < 2; ++k) {  // index and random number
-        EXPECT_EQ(even[b][2 * i + k], whole[b][4 * i + k]);
-        EXPECT_EQ(odd[b][2 * i + k], whole[b][4 * i + 2 + k]);
-      }
-}
-
 TEST(DataLoader, ResumesExactlyAnywhereWithOtherWorkersAndBatchSizes) {
   DataLoader loader(Toy(50), {.batch_size = 6, .shuffle = true, .seed = 9});
   for (const int workers : {0, 2}) {
@@ -158,23 +141,6 @@ TEST(DataLoader, AStateAtTheEndLeadsToTheNextEpoch) {
   EXPECT_EQ(seen, indices_of(loader.epoch(1)));
 }
 
-TEST(DataLoader, AnotherWorldSizeResumesAtTheSameGlobalSample) {
-  DataLoader one(Toy(48), {.batch_size = 8, .sampler = DistributedSampler(48, {}), .seed = 3});
-  Epoch epoch = one.epoch(0);
-  epoch.next();
-  const LoaderState state = one.state();
-  const auto rest = drain(epoch);
-  DataLoader half(Toy(48), {.batch_size = 4, .sampler = DistributedSampler(48, {.num_replicas = 2, .rank = 1})});
-  half.load_state(state);
-  const auto odd = drain(half.epoch(0));
-  ASSERT_EQ(odd.size(), rest.size());
-  EXPECT_EQ(odd[0][0], rest[0][2]);
-  EXPECT_EQ(odd[0][1], rest[0][3]);
-  DataLoader third(Toy(48), {.batch_size = 4, .sampler = DistributedSampler(48, {.num_replicas = 3, .rank = 1})});
-  third.load_state(state);
-  EXPECT_THAT(error_of([&] { third.epoch(0); }), HasSubstr("position 8 does not divide by 3 ranks"));
-}
-
 TEST(DataLoader, StatesOfOthersAreRefused) {
   DataLoader loader(digits(20), {.batch_size = 4});
   DataLoader shuffled(digits(20), {.batch_size = 4, .shuffle = true}),
@@ -203,6 +169,27 @@ TEST(DataLoader, SkippingLeavesFailedSamplesOut) {
     EXPECT_THAT(indices_of(loader.epoch(0)), ElementsAre(0, 1, 2, 3, 5, 9, 10, 11));
     EXPECT_EQ(loader.skipped(), 4);
     EXPECT_EQ(loader.state().position, 12);
+    EXPECT_EQ(indices_of(loader.epoch(1)).size(), 8u);
+    EXPECT_EQ(loader.skipped(), 8);
+  }
+}
+
+TEST(DataLoader, SkippedSamplesAreReported) {
+  for (const int workers : {0, 2}) {
+    DataLoader loader(Toy(12, {4, 6}), {.batch_size = 3, .num_workers = workers, .on_error = OnError::skip});
+    testing::internal::CaptureStderr();
+    drain(loader.epoch(0));
+    drain(loader.epoch(1));
+    const std::string reported = testing::internal::GetCapturedStderr();
+    EXPECT_THAT(reported, HasSubstr("samples that fail are left out; the first: sample 4: it is broken"));
+    EXPECT_THAT(reported, AllOf(HasSubstr("samples left out of epoch 0: 2"), HasSubstr("out of epoch 1: 2")));
+  }
+}
+
+TEST(DataLoader, SingleSamplesAreSkippedToo) {
+  for (const int workers : {0, 2}) {
+    DataLoader loader(Toy(4, {1}), {.batch_size = std::nullopt, .num_workers = workers, .on_error = OnError::skip});
+    EXPECT_THAT(indices_of(loader.epoch(0)), ElementsAre(0, 2, 3));
   }
 }
 
@@ -260,6 +247,29 @@ TEST(DataLoader, TimeoutNamesTheLateSampleAndWaitingGoesOn) {
     } catch (const Error&) {
     }
   EXPECT_THAT(late->indices, ElementsAre(3, 4, 5));
+}
+
+TEST(DataLoader, TimeoutNamesTheLateSampleOfAStream) {
+  class Slow : public ToyStream {
+   public:
+    Slow() : ToyStream(6) {}
+    std::optional<Sample> next() override {
+      auto sample = ToyStream::next();
+      if (sample && sample->target.item<int64_t>() == 4) std::this_thread::sleep_for(std::chrono::milliseconds(400));
+      return sample;
+    }
+  };
+  DataLoader loader(std::make_shared<Slow>(), {.batch_size = 3, .num_workers = 2, .timeout = 0.1});
+  Epoch epoch = loader.epoch(0);
+  EXPECT_EQ(epoch.next()->indices[0], 0);
+  EXPECT_EQ(error_of([&] { epoch.next(); }), "timeout: after 0.1 s batch 1 still waits for sample 4");
+}
+
+TEST(DataLoader, ATimeoutBeyondTheClockWaits) {
+  for (const double timeout : {1e300, std::numeric_limits<double>::infinity()}) {
+    DataLoader loader(Toy(4), {.num_workers = 1, .timeout = timeout});
+    EXPECT_EQ(drain(loader.epoch(0)).size(), 4u);
+  }
 }
 
 TEST(DataLoader, BreakingOutAndStartingAgain) {
@@ -391,6 +401,7 @@ TEST(DataLoader, ContradictionsAreRefusedNamingBothOptions) {
   const auto batches = std::make_shared<BatchSampler>(SequentialSampler(4), 2, false);
   EXPECT_THAT(refusal({.num_workers = -1}), HasSubstr("num_workers is -1"));
   EXPECT_THAT(refusal({.num_workers = 1, .timeout = -1}), HasSubstr("timeout is -1"));
+  EXPECT_THAT(refusal({.num_workers = 1, .timeout = NAN}), HasSubstr("timeout is nan"));
   EXPECT_THAT(refusal({.num_workers = 1, .prefetch_factor = -2}), HasSubstr("prefetch_factor is -2"));
   EXPECT_THAT(refusal({.num_workers = 1, .prefetch_factor = 0}), HasSubstr("prefetch_factor is 0"));
   EXPECT_THAT(refusal({.prefetch_factor = 2}), AllOf(HasSubstr("prefetch_factor"), HasSubstr("num_workers is 0")));
@@ -420,6 +431,12 @@ TEST(DataLoader, ContradictionsAreRefusedNamingBothOptions) {
   EXPECT_THAT(iterable({.shuffle = true}), AllOf(HasSubstr("shuffle"), HasSubstr("iterable")));
   EXPECT_THAT(iterable({.sampler = SequentialSampler(4)}), AllOf(HasSubstr("sampler"), HasSubstr("iterable")));
   EXPECT_THAT(iterable({.batch_sampler = batches}), AllOf(HasSubstr("batch_sampler"), HasSubstr("iterable")));
+}
+
+TEST(DataLoader, NothingIsRefusedByName) {
+  EXPECT_EQ(error_of([] { DataLoader(std::shared_ptr<Toy>()); }), "the data set is null");
+  EXPECT_EQ(error_of([] { DataLoader(std::shared_ptr<IterableDataset>()); }), "the data set is null");
+  EXPECT_EQ(error_of([] { SamplerHandle(std::shared_ptr<SequentialSampler>()); }), "the sampler is null");
 }
 
 }  // namespace

@@ -115,6 +115,11 @@ TEST(Collate, DifferencesNameTheSample) {
   EXPECT_THAT(refusal(Map{{"a", int64_t{1}}}, Map{{"b", int64_t{1}}}), HasSubstr("sample 11: extra has no key 'a'"));
   EXPECT_THAT(refusal(Map{{"a", List{zeros({2})}}}, Map{{"a", List{zeros({3})}}}),
               HasSubstr("sample 11: extra['a'][0] is f32 [3]"));
+  EXPECT_THAT(refusal(Map{{"a", Extra{}}}, Map{{"a", Extra{}}}),
+              HasSubstr("sample 10: extra['a'] is nothing, which cannot be batched"));
+  EXPECT_THAT(refusal(Extra{}, int64_t{1}),
+              HasSubstr("sample 11: extra is a whole number, that of sample 10 is nothing"));
+  EXPECT_TRUE(collated({sample({}), sample({})}).extra.empty());
   EXPECT_THAT(error_of([] { collated({sample({}), Sample{zeros({2}), {}, {}}}); }),
               HasSubstr("sample 11: the target is missing"));
   EXPECT_THAT(error_of([] { collated({sample({}), Sample{zeros({2}, DType::f64), scalar(1, DType::i64), {}}}); }),

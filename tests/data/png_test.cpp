@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "data/scratch.h"
-#include "ingot/dataset.h"
+#include "ingot/image_io.h"
 
 namespace ingot {
 namespace {

@@ -150,6 +150,8 @@ TEST(DistributedSampler, RanksShareOneOrder) {
   EXPECT_THAT(error_of([] { DistributedSampler(4, {.num_replicas = 2, .rank = 2}); }),
               HasSubstr("rank is 2, it must be in [0, num_replicas = 2)"));
   EXPECT_THAT(error_of([] { DistributedSampler(4, {.num_replicas = 0}); }), HasSubstr("num_replicas is 0"));
+  EXPECT_THAT(error_of([] { DistributedSampler(-4, {}); }), HasSubstr("-4 samples"));
+  EXPECT_THAT(error_of([] { SequentialSampler(-1); }), HasSubstr("-1 samples"));
 }
 
 TEST(BatchSampler, CutsTheOrderIntoBatches) {

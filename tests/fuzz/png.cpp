@@ -1,7 +1,7 @@
 #include <zlib.h>
 
 #include "fuzz/fuzz.h"
-#include "ingot/dataset.h"
+#include "ingot/image_io.h"
 
 namespace ingot::fuzz {
 namespace {
