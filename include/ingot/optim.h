@@ -72,6 +72,9 @@ class Optimizer {
   const Tensors& params(size_t group) const;
   double lr(size_t group = 0) const;
   void set_lr(size_t group, double lr);
+  /// Option "momentum", or the first of "betas". Throws Error where an optimiser has neither.
+  double momentum(size_t group = 0) const;
+  void set_momentum(size_t group, double momentum);
   /// The rate that schedules start from: lr() when the first of them was made.
   double initial_lr(size_t group);
 
@@ -122,11 +125,15 @@ class OptimizerOf : public Optimizer {
       : OptimizerOf(std::vector<ParamGroup<Options>>{{params, options}}) {}
   explicit OptimizerOf(const std::vector<ParamGroup<Options>>& groups);
 
+  /// As configurations and states name it and its options.
+  static std::string_view name();
+  static const AttrsType& option_fields();
+
   Options& options(size_t group = 0) { return options_.at(group); }
   void add_param_group(const ParamGroup<Options>& group);
 
  protected:
-  const AttrsType& options_type() const override;
+  const AttrsType& options_type() const override { return option_fields(); }
   void* options_at(size_t group) override { return &options_.at(group); }
   std::span<const StateName> state_names() const override;
   bool counts_steps() const override;

@@ -21,8 +21,15 @@ AttrValue attr_of(const OptimizerState::Option& option) {
   return std::visit([](const auto& value) { return AttrValue(value); }, option);
 }
 
-const AttrsType::Field& lr_field(const AttrsType& type) {
-  return *std::find_if(type.fields.begin(), type.fields.end(), [](const auto& f) { return f.name == "lr"; });
+const AttrsType::Field* find_field(const AttrsType& type, std::string_view name) {
+  const auto at = std::find_if(type.fields.begin(), type.fields.end(), [&](const auto& f) { return f.name == name; });
+  return at == type.fields.end() ? nullptr : &*at;
+}
+const AttrsType::Field& lr_field(const AttrsType& type) { return *find_field(type, "lr"); }
+const AttrsType::Field& momentum_field(const AttrsType& type, std::string_view optimizer) {
+  for (const char* name : {"momentum", "betas"})
+    if (const auto* field = find_field(type, name)) return *field;
+  fail("{} has no momentum: neither 'momentum' nor 'betas' is among its options", optimizer);
 }
 
 constexpr std::string_view kInitialLr = "initial_lr";  // as PyTorch's schedulers note it
@@ -105,6 +112,21 @@ double Optimizer::lr(size_t group) const {
   return std::get<double>(lr_field(options_type()).get(const_cast<Optimizer*>(this)->options_at(group)));
 }
 void Optimizer::set_lr(size_t group, double lr) { lr_field(options_type()).set(options_at(group), lr); }
+double Optimizer::momentum(size_t group) const {
+  const AttrValue value =
+      momentum_field(options_type(), type_name()).get(const_cast<Optimizer*>(this)->options_at(group));
+  if (const auto* betas = std::get_if<std::vector<double>>(&value)) return betas->front();
+  return std::get<double>(value);
+}
+void Optimizer::set_momentum(size_t group, double momentum) {
+  const auto& field = momentum_field(options_type(), type_name());
+  AttrValue value = field.get(options_at(group));
+  if (auto* betas = std::get_if<std::vector<double>>(&value))
+    betas->front() = momentum;
+  else
+    value = momentum;
+  field.set(options_at(group), value);
+}
 double Optimizer::initial_lr(size_t group) {
   auto& initial = groups_.at(group).initial_lr;
   if (!initial) initial = lr(group);
@@ -159,10 +181,9 @@ void Optimizer::check_options(const OptimizerState::Group& given, size_t group) 
     const bool other_rule =
         type_name() == "Adam" && name == "decoupled_weight_decay" && option == OptimizerState::Option(true);
     CHECK(!other_rule, "Adam: group {} of the state has decoupled_weight_decay: it is AdamW's", group);
-    const auto& fields = options_type().fields;
-    const auto at = std::find_if(fields.begin(), fields.end(), [&, &n = name](const auto& f) { return f.name == n; });
+    const auto* const at = find_field(options_type(), name);
     try {
-      if (at != fields.end()) at->set(copy.get(), attr_of(option));
+      if (at != nullptr) at->set(copy.get(), attr_of(option));
       if (name == kInitialLr) AttrCodec<double>::set(attr_of(option));
     } catch (const Error& error) {
       fail("{}: option {} of group {} of the state: {}", type_name(), name, group, error.what());
