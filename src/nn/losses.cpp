@@ -33,7 +33,7 @@ struct Classes {
   Tensor of(const Tensor& scores) const { return squeeze(gather(scores, dim, index), dim); }
   /// The weight of each target's class, 0 where ignored; of the target's shape.
   Tensor weights(const std::optional<Tensor>& weight, DType dtype) const {
-    const Tensor mask = cast(counts, dtype);
+    Tensor mask = cast(counts, dtype);
     if (!weight) return mask;
     const Tensor flat = gather(*weight, 0, reshape(index, {-1}));
     return reshape(flat, counts.shape()) * mask;

@@ -44,7 +44,8 @@ StepLR::StepLR(Optimizer& optimizer, int64_t step_size, double gamma)
   start();
 }
 double StepLR::closed_form(double base, int64_t t) const {
-  return base * std::pow(gamma_, static_cast<double>(t / step_size_));
+  const int64_t reductions = t / step_size_;
+  return base * std::pow(gamma_, static_cast<double>(reductions));
 }
 double StepLR::step_form(double lr, double, int64_t t) const { return t > 0 && t % step_size_ == 0 ? lr * gamma_ : lr; }
 

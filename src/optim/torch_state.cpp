@@ -24,8 +24,9 @@ const T& get(const TorchValue* value, std::string_view what, std::string_view ex
   return *held;
 }
 
-const TorchValue& find_state(const TorchValue& value) {
-  if (value.find("state") != nullptr && value.find("param_groups") != nullptr) return value;
+/// `value` itself or one below it.
+const TorchValue* find_state(const TorchValue& value) {
+  if (value.find("state") != nullptr && value.find("param_groups") != nullptr) return &value;
   for (const std::string_view place : kPlaces) {
     const TorchValue* const inner = value.find(place);
     if (inner == nullptr) continue;
@@ -117,7 +118,7 @@ TorchValue to_torch(const OptimizerState& state) {
 }
 
 OptimizerState optimizer_state_of(const TorchValue& value) {
-  const TorchValue& found = find_state(value);
+  const TorchValue& found = *find_state(value);
   OptimizerState out;
   for (const TorchValue& group : get<List>(found.find("param_groups"), "'param_groups'", "a list"))
     out.param_groups.push_back(group_of(group));
