@@ -100,8 +100,10 @@ TEST(Models, RefuseOptionsThatNoPaperHas) {
 }
 
 TEST(Models, GiveScoresForTheirClasses) {
+  const SkipInit skip;  // it is the shapes that count
   const auto run = [](std::string_view name, const ModelOptions& options, const Shape& image) {
     const auto model = make_model(name, options);
+    for (Tensor x : model->parameters()) fill(x, 0.01);
     model->eval();
     const NoGrad no_grad;
     return model->call({normal(image, 0, 1, RandomKey{1})})[0].shape();
@@ -147,7 +149,10 @@ TEST(Models, AVisionTransformerTakesImagesOfItsSize) {
 }
 
 TEST(Models, AuxiliaryHeadsGiveScoresBesideTheMainOnes) {
+  const SkipInit skip;
   GoogLeNet with_aux({.num_classes = 5}), plain({.num_classes = 5, .aux_logits = false});
+  for (Tensor x : with_aux.parameters()) fill(x, 0.01);
+  for (Tensor x : plain.parameters()) fill(x, 0.01);
   EXPECT_EQ(parameter_count(GoogLeNet({.aux_logits = false})), 6624904);
   with_aux.eval();
   const Tensor x = normal({2, 3, 32, 32}, 0, 1, RandomKey{4});

@@ -21,9 +21,9 @@ void take_statistics(Module& model, const Tensor& x) {
 
 /// Traced for any batch, a model computes what it does eagerly, and its parameters keep their names.
 TEST(Traced, ModelsRunAsGraphsForAnyBatch) {
-  const std::pair<const char*, int64_t> models[] = {
-      {"lenet", 28},           {"small_cnn", 28},   {"resnet18", 28},           {"mobilenet_v3_small", 32},
-      {"efficientnet_b0", 32}, {"densenet121", 32}, {"shufflenet_v2_x0_5", 32}, {"googlenet", 32}};
+  const std::pair<const char*, int64_t> models[] = {{"lenet", 28},       {"small_cnn", 28},
+                                                    {"resnet18", 28},    {"mobilenet_v3_small", 32},
+                                                    {"densenet121", 32}, {"shufflenet_v2_x0_5", 32}};
   for (const auto& [name, side] : models) {
     const SeedScope seed(1);
     const auto model = make_model(name, {.num_classes = 4, .in_channels = 1});

@@ -1,4 +1,4 @@
-// Ingot's half of scripts/check_zoo.py: zoo_check NAME WEIGHTS INPUT RESULTS [f64]
+// Ingot's half of scripts/check_zoo.py: zoo_check NAME WEIGHTS INPUT RESULTS f32|f64
 //
 // Reads a network's state, x [N,3,H,W], target [N] and, as "lr.<parameter>", a learning rate for each parameter. Writes
 // the scores in eval mode, then of one training step without dropout the loss and the state after it.
@@ -70,8 +70,8 @@ TensorMap check(const std::string& name, const TensorMap& weights, const TensorM
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 5 && argc != 6) return std::fprintf(stderr, "usage: zoo_check NAME WEIGHTS INPUT RESULTS [f64]\n"), 2;
-  const DType dtype = argc == 6 ? DType::f64 : DType::f32;
+  if (argc != 6) return std::fprintf(stderr, "usage: zoo_check NAME WEIGHTS INPUT RESULTS f32|f64\n"), 2;
+  const DType dtype = std::string(argv[5]) == "f64" ? DType::f64 : DType::f32;
   save_safetensors(argv[4],
                    check(argv[1], load_safetensors(argv[2]).tensors, load_safetensors(argv[3]).tensors, dtype));
   return 0;
