@@ -8,6 +8,8 @@ Needs Debian 12's python3-torch (1.13) and python3-torchvision (0.14), or later 
 
 The truth is torchvision in f64. Each difference is relative to the largest value of the tensor that it is found in:
   eval   the scores in f32, with running statistics that fit the network, but are none that a batch has
+  torch  the same for torchvision in f32: where it is large, the network makes much of rounding (EfficientNet, whose
+         random weights blow scores up), and eval may be twice as large
   loss   in f32, of a training step in which nothing is dropped
   step   all parameters and buffers after that step in f64. Each parameter has a learning rate of its own, so large that
          SGD moves it by as much as it is large: this compares gradients too
@@ -174,9 +176,11 @@ def check(name, program, folder):
     save(folder / "input", {"x": x, "target": target, **lrs})
     single, double = (ingot(program, name, folder, dtype) for dtype in ("f32", "f64"))
     eval_, loss = (difference(single[key], truth[key]) for key in ("eval", "loss"))
+    torch_eval = difference(rounded["eval"], truth["eval"])
     step, where = worst(double, truth)
-    passed = max(eval_, loss, step) <= TOLERANCE
-    figures = (eval_, loss, step, worst(single, truth)[0], worst(rounded, truth)[0])
+    exact = max(loss, step, difference(double["eval"], truth["eval"]))
+    passed = exact <= TOLERANCE and eval_ <= max(TOLERANCE, 2 * torch_eval)
+    figures = (eval_, torch_eval, loss, step, worst(single, truth)[0], worst(rounded, truth)[0])
     print(f"{name:20}" + "".join(f" {x:8.1e}" for x in figures)
           + ("" if passed else f"  above {TOLERANCE}; step's is in {where}"), flush=True)
     return passed
@@ -194,7 +198,7 @@ def main():
     parser.add_argument("models", nargs="*", metavar="MODEL", help="all where none is named")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
-    print(f"{'model':20}" + "".join(f" {column:>8}" for column in ("eval", "loss", "step", "f32", "torch")))
+    print(f"{'model':20}" + "".join(f" {column:>8}" for column in ("eval", "torch", "loss", "step", "f32", "torch")))
     with tempfile.TemporaryDirectory() as folder:
         passed = [check(name, args.program, pathlib.Path(folder)) for name in args.models or NAMES]
     sys.exit(not all(passed))

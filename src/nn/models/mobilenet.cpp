@@ -71,8 +71,9 @@ class InvertedResidualV3 : public ModuleOf<InvertedResidualV3> {
 
  private:
   static std::unique_ptr<Module> squeeze(int64_t channels) {
+    const int64_t quarter = channels / 4;
     return std::make_unique<SqueezeExcitation<ReLU, Hardsigmoid>>(channels,
-                                                                  round_channels(static_cast<double>(channels / 4)));
+                                                                  round_channels(static_cast<double>(quarter)));
   }
 
   bool adds_;

@@ -27,6 +27,10 @@ template <class T, class U>
 void set(T& to, const std::optional<U>& from) {
   if (from) to = *from;
 }
+template <class T>
+void set(std::optional<T>& to, const std::optional<T>& from) {
+  if (from) to = from;
+}
 
 Made lenet(const Options& o) {
   LeNetOptions options;

@@ -16,8 +16,9 @@ std::vector<int> convs_of_stages(int depth) {
       return {2, 2, 3, 3, 3};
     case 19:
       return {2, 2, 4, 4, 4};
+    default:
+      fail("there is no VGG of depth {}; depths are 11, 13, 16 and 19", depth);
   }
-  fail("there is no VGG of depth {}; depths are 11, 13, 16 and 19", depth);
 }
 
 constexpr int64_t kStageWidths[] = {64, 128, 256, 512, 512};
