@@ -34,10 +34,10 @@ Shape parse_image(const std::string& text) {
   return shape;
 }
 
-/// The networks for small grey images stand apart.
+/// The networks for small grey images stand apart, and the one for larger images.
 Shape usual_image(const std::string& name) {
-  const bool small = name == "lenet" || name == "small_cnn";
-  return small ? Shape{1, 28, 28} : Shape{3, 224, 224};
+  if (name == "lenet" || name == "small_cnn") return {1, 28, 28};
+  return name == "inception_v3" ? Shape{3, 299, 299} : Shape{3, 224, 224};
 }
 
 Preprocessing plain_preprocessing(int64_t channels) {
@@ -53,8 +53,8 @@ Model load_zoo(const ModelChoice& choice) {
   Model model{.name = choice.text};
   model.image = choice.shapes.empty() ? usual_image(name) : parse_image(choice.shapes);
   ModelOptions options{.in_channels = model.image[0].value()};
-  if (name == "small_cnn") {
-    CHECK(model.image[1] == model.image[2], "small_cnn takes square images, --shapes is {}", choice.shapes);
+  if (has_image_size(name)) {
+    CHECK(model.image[1] == model.image[2], "{} takes square images, --shapes is {}", name, choice.shapes);
     options.image_size = model.image[1].value();
   }
   const SkipInit drawn_below;

@@ -122,7 +122,7 @@ std::unique_ptr<Module> make_unset_model(const ModelConfig& config, const Task& 
   ModelOptions options = config.options;
   options.num_classes = task.classes();
   options.in_channels = task.input[0].value();
-  if (config.type == "small_cnn") options.image_size = task.input[1].value();
+  if (has_image_size(config.type)) options.image_size = task.input[1].value();
   const SkipInit unset;
   auto model = make_model(config.type, options);
   model->set_init_cfg(config.init_cfg);

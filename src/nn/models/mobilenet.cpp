@@ -1,28 +1,18 @@
-#include "ingot/init.h"
+#include "base/check.h"
 #include "ingot/models.h"
+#include "nn/models/blocks.h"
 
 namespace ingot {
 namespace {
-
-// Channels are multiples of 8, and never less than 0.9 of what was asked for.
-int64_t rounded(double channels) {
-  const auto nearest = std::max<int64_t>(8, static_cast<int64_t>(channels + 4) / 8 * 8);
-  return static_cast<double>(nearest) < 0.9 * channels ? nearest + 8 : nearest;
-}
-
-Sequential conv_norm_relu6(int64_t in, int64_t out, int64_t kernel, int64_t stride = 1, int64_t groups = 1) {
-  return Sequential(
-      Conv2d(in, out, kernel, {.stride = stride, .padding = (kernel - 1) / 2, .groups = groups, .bias = false}),
-      BatchNorm2d(out), ReLU6());
-}
 
 /// 1x1 to `expand` times the channels, 3x3 depthwise, 1x1; the input is added where the shape stays.
 class InvertedResidual : public ModuleOf<InvertedResidual> {
  public:
   InvertedResidual(int64_t in, int64_t out, int64_t stride, int64_t expand) : adds_(stride == 1 && in == out) {
     const int64_t hidden = in * expand;
-    if (expand != 1) conv.append(conv_norm_relu6(in, hidden, 1));
-    conv.append(conv_norm_relu6(hidden, hidden, 3, stride, hidden));
+    if (expand != 1) conv.append(conv_norm(in, hidden, {.activation = Activation::relu6}));
+    conv.append(
+        conv_norm(hidden, hidden, {.kernel = 3, .stride = stride, .groups = hidden, .activation = Activation::relu6}));
     conv.append(Conv2d(hidden, out, 1, {.bias = false}));
     conv.append(BatchNorm2d(out));
     child("conv", conv);
@@ -41,21 +31,69 @@ struct Stage {
 constexpr Stage kStages[] = {{1, 16, 1, 1}, {6, 24, 2, 2},  {6, 32, 3, 2}, {6, 64, 4, 2},
                              {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
 
+// Both papers' convolutions and linear layers start alike.
+void draw(Module& network, RandomKey key) {
+  draw_layers(network, key, [](std::string_view, Module& layer, RandomKey own) {
+    return draw_conv_fan_out(layer, own) || draw_linear_normal(layer, own, 0.01);
+  });
+}
+
+constexpr BatchNormOptions kNormV3{.eps = 1e-3, .momentum = 0.01};
+
+struct BlockV3 {
+  int64_t kernel, expanded, out;
+  bool squeezes;
+  Activation activation;
+  int64_t stride;
+};
+constexpr Activation kRe = Activation::relu, kHs = Activation::hardswish;
+// Tables 1 and 2 of the paper.
+constexpr BlockV3 kLarge[] = {{3, 16, 16, false, kRe, 1},  {3, 64, 24, false, kRe, 2},  {3, 72, 24, false, kRe, 1},
+                              {5, 72, 40, true, kRe, 2},   {5, 120, 40, true, kRe, 1},  {5, 120, 40, true, kRe, 1},
+                              {3, 240, 80, false, kHs, 2}, {3, 200, 80, false, kHs, 1}, {3, 184, 80, false, kHs, 1},
+                              {3, 184, 80, false, kHs, 1}, {3, 480, 112, true, kHs, 1}, {3, 672, 112, true, kHs, 1},
+                              {5, 672, 160, true, kHs, 2}, {5, 960, 160, true, kHs, 1}, {5, 960, 160, true, kHs, 1}};
+constexpr BlockV3 kSmall[] = {{3, 16, 16, true, kRe, 2},  {3, 72, 24, false, kRe, 2}, {3, 88, 24, false, kRe, 1},
+                              {5, 96, 40, true, kHs, 2},  {5, 240, 40, true, kHs, 1}, {5, 240, 40, true, kHs, 1},
+                              {5, 120, 48, true, kHs, 1}, {5, 144, 48, true, kHs, 1}, {5, 288, 96, true, kHs, 2},
+                              {5, 576, 96, true, kHs, 1}, {5, 576, 96, true, kHs, 1}};
+
+class InvertedResidualV3 : public ModuleOf<InvertedResidualV3> {
+ public:
+  InvertedResidualV3(const InvertedResidualShape& shape, Activation activation, bool squeezes)
+      : block(inverted_residual(shape, activation, kNormV3, squeezes ? squeeze(shape.expanded) : nullptr)),
+        adds_(shape.adds()) {
+    child("block", block);
+  }
+  Tensor forward(const Tensor& x) { return adds_ ? x + block(x) : block(x); }
+
+  Sequential block;
+
+ private:
+  static std::unique_ptr<Module> squeeze(int64_t channels) {
+    const int64_t quarter = channels / 4;
+    return std::make_unique<SqueezeExcitation<ReLU, Hardsigmoid>>(channels,
+                                                                  round_channels(static_cast<double>(quarter)));
+  }
+
+  bool adds_;
+};
+
 }  // namespace
 
 MobileNetV2::MobileNetV2(const MobileNetV2Options& o) : MobileNetV2(o, SkipInit()) { draw_initial_values(); }
 
 MobileNetV2::MobileNetV2(const MobileNetV2Options& o, const SkipInit&) {
-  int64_t in = rounded(32 * o.width_mult);
-  features.append(conv_norm_relu6(o.in_channels, in, 3, 2));
+  int64_t in = round_channels(32 * o.width_mult);
+  features.append(conv_norm(o.in_channels, in, {.kernel = 3, .stride = 2, .activation = Activation::relu6}));
   for (const Stage& stage : kStages)
     for (int64_t block = 0; block < stage.blocks; ++block) {
-      const int64_t out = rounded(static_cast<double>(stage.channels) * o.width_mult);
+      const int64_t out = round_channels(static_cast<double>(stage.channels) * o.width_mult);
       features.append(InvertedResidual(in, out, block == 0 ? stage.stride : 1, stage.expand));
       in = out;
     }
-  const int64_t last = rounded(1280 * std::max(1.0, o.width_mult));
-  features.append(conv_norm_relu6(in, last, 1));
+  const int64_t last = round_channels(1280 * std::max(1.0, o.width_mult));
+  features.append(conv_norm(in, last, {.activation = Activation::relu6}));
   classifier.append(Dropout(o.dropout));
   classifier.append(Linear(last, o.num_classes));
   child("features", features);
@@ -64,18 +102,29 @@ MobileNetV2::MobileNetV2(const MobileNetV2Options& o, const SkipInit&) {
 
 Tensor MobileNetV2::forward(const Tensor& x) { return classifier(flatten(adaptive_avg_pool2d(features(x), 1), 1)); }
 
-void MobileNetV2::reset_parameters(RandomKey key) {
-  for (const auto& [name, module] : named_modules()) {
-    const RandomKey own = parameter_key(key, name);
-    if (auto* conv = dynamic_cast<Conv2d*>(module)) {
-      kaiming_normal_(conv->weight, {.mode = FanMode::fan_out}, own);
-    } else if (auto* linear = dynamic_cast<Linear*>(module)) {
-      normal_(linear->weight, 0, 0.01, own);
-      constant_(*linear->bias, 0);
-    } else if (module != this) {
-      module->reset_parameters(own);
-    }
+void MobileNetV2::reset_parameters(RandomKey key) { draw(*this, key); }
+
+MobileNetV3::MobileNetV3(const MobileNetV3Options& o) : MobileNetV3(o, SkipInit()) { draw_initial_values(); }
+
+MobileNetV3::MobileNetV3(const MobileNetV3Options& o, const SkipInit&) : avgpool(1) {
+  const auto scaled = [&](int64_t channels) { return round_channels(static_cast<double>(channels) * o.width_mult); };
+  int64_t in = scaled(16);
+  features.append(conv_norm(o.in_channels, in, {.kernel = 3, .stride = 2, .activation = kHs, .norm = kNormV3}));
+  for (const BlockV3& b : o.small ? std::span<const BlockV3>(kSmall) : std::span<const BlockV3>(kLarge)) {
+    const InvertedResidualShape shape{in, scaled(b.expanded), scaled(b.out), b.kernel, b.stride};
+    features.append(InvertedResidualV3(shape, b.activation, b.squeezes));
+    in = shape.out;
   }
+  const int64_t last = 6 * in, hidden = scaled(o.small ? 1024 : 1280);
+  features.append(conv_norm(in, last, {.activation = kHs, .norm = kNormV3}));
+  classifier = Sequential(Linear(last, hidden), Hardswish(), Dropout(o.dropout), Linear(hidden, o.num_classes));
+  child("features", features);
+  child("avgpool", avgpool);
+  child("classifier", classifier);
 }
+
+Tensor MobileNetV3::forward(const Tensor& x) { return classifier(flatten(avgpool(features(x)), 1)); }
+
+void MobileNetV3::reset_parameters(RandomKey key) { draw(*this, key); }
 
 }  // namespace ingot

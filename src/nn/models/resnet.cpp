@@ -1,6 +1,7 @@
 #include "base/check.h"
 #include "ingot/init.h"
 #include "ingot/models.h"
+#include "nn/models/blocks.h"
 
 namespace ingot {
 namespace {
@@ -150,13 +151,7 @@ Tensor ResNet::forward(const Tensor& x) {
 }
 
 void ResNet::reset_parameters(RandomKey key) {
-  for (const auto& [name, module] : named_modules()) {
-    const RandomKey own = parameter_key(key, name);
-    if (auto* conv = dynamic_cast<Conv2d*>(module))
-      kaiming_normal_(conv->weight, {.mode = FanMode::fan_out, .nonlinearity = "relu"}, own);
-    else if (module != this)
-      module->reset_parameters(own);
-  }
+  draw_layers(*this, key, [](std::string_view, Module& layer, RandomKey own) { return draw_conv_fan_out(layer, own); });
   if (!options.zero_init_residual) return;
   for (Module* module : modules()) {
     if (auto* block = dynamic_cast<BasicBlock*>(module)) constant_(*block->bn2.weight, 0);

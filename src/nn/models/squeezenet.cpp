@@ -1,5 +1,6 @@
 #include "ingot/init.h"
 #include "ingot/models.h"
+#include "nn/models/blocks.h"
 
 namespace ingot {
 namespace {
@@ -62,16 +63,16 @@ SqueezeNet::SqueezeNet(const SqueezeNetOptions& o, const SkipInit&) {
 Tensor SqueezeNet::forward(const Tensor& x) { return flatten(classifier(features(x)), 1); }
 
 void SqueezeNet::reset_parameters(RandomKey key) {
-  for (const auto& [name, module] : named_modules()) {
-    auto* conv = dynamic_cast<Conv2d*>(module);
-    if (conv == nullptr) continue;
-    const RandomKey own = parameter_key(key, name);
+  draw_layers(*this, key, [](std::string_view name, Module& layer, RandomKey own) {
+    auto* conv = dynamic_cast<Conv2d*>(&layer);
+    if (conv == nullptr) return false;
     if (name == "classifier.1")
       normal_(conv->weight, 0, 0.01, own);
     else
       kaiming_uniform_(conv->weight, {}, own);
     constant_(*conv->bias, 0);
-  }
+    return true;
+  });
 }
 
 }  // namespace ingot

@@ -10,15 +10,26 @@ namespace {
 using Options = ModelOptions;
 using Made = std::unique_ptr<Module>;
 
+/// The options that not all models take.
+struct Takes {
+  bool dropout = false, image_size = false, widths = false;
+};
+constexpr Takes kDropout{.dropout = true};
+constexpr Takes kImageAndDropout{.dropout = true, .image_size = true};
+
 struct Entry {
   std::string_view name;
   Made (*make)(const Options& options);
-  bool small = false, dropout = false;  // takes image_size and widths; takes dropout
+  Takes takes{};
 };
 
 template <class T, class U>
 void set(T& to, const std::optional<U>& from) {
   if (from) to = *from;
+}
+template <class T>
+void set(std::optional<T>& to, const std::optional<T>& from) {
+  if (from) to = from;
 }
 
 Made lenet(const Options& o) {
@@ -67,6 +78,67 @@ Made mobilenet_v2(const Options& o) {
   return std::make_unique<MobileNetV2>(options);
 }
 
+template <bool kSmall>
+Made mobilenet_v3(const Options& o) {
+  MobileNetV3Options options{.small = kSmall};
+  set(options.num_classes, o.num_classes);
+  set(options.in_channels, o.in_channels);
+  set(options.dropout, o.dropout);
+  return std::make_unique<MobileNetV3>(options);
+}
+
+template <int kVariant>
+Made efficientnet(const Options& o) {
+  EfficientNetOptions options{.variant = kVariant};
+  set(options.num_classes, o.num_classes);
+  set(options.in_channels, o.in_channels);
+  set(options.dropout, o.dropout);
+  return std::make_unique<EfficientNet>(options);
+}
+
+Made vision_transformer(VisionTransformerOptions options, const Options& o) {
+  set(options.image_size, o.image_size);
+  set(options.num_classes, o.num_classes);
+  set(options.in_channels, o.in_channels);
+  set(options.dropout, o.dropout);
+  return std::make_unique<VisionTransformer>(options);
+}
+template <int kPatch>
+Made vit_b(const Options& o) {
+  return vision_transformer({.patch_size = kPatch}, o);
+}
+template <int kPatch>
+Made vit_l(const Options& o) {
+  return vision_transformer(
+      {.patch_size = kPatch, .num_layers = 24, .num_heads = 16, .hidden_dim = 1024, .mlp_dim = 4096}, o);
+}
+
+template <int kDepth>
+Made densenet(const Options& o) {
+  DenseNetOptions options{.depth = kDepth};
+  set(options.num_classes, o.num_classes);
+  set(options.in_channels, o.in_channels);
+  set(options.drop_rate, o.dropout);
+  return std::make_unique<DenseNet>(options);
+}
+
+template <int kTenths>
+Made shufflenet_v2(const Options& o) {
+  ShuffleNetV2Options options{.width_mult = kTenths / 10.0};
+  set(options.num_classes, o.num_classes);
+  set(options.in_channels, o.in_channels);
+  return std::make_unique<ShuffleNetV2>(options);
+}
+
+template <class Model, class ModelsOptions>
+Made inception(const Options& o) {
+  ModelsOptions options;
+  set(options.num_classes, o.num_classes);
+  set(options.in_channels, o.in_channels);
+  set(options.dropout, o.dropout);
+  return std::make_unique<Model>(options);
+}
+
 template <bool kVersion11>
 Made squeezenet(const Options& o) {
   SqueezeNetOptions options{.version_1_1 = kVersion11};
@@ -78,15 +150,15 @@ Made squeezenet(const Options& o) {
 
 constexpr Entry kModels[] = {
     {"lenet", lenet},
-    {"small_cnn", small_cnn, true, true},
-    {"vgg11", vgg<11, false>, false, true},
-    {"vgg11_bn", vgg<11, true>, false, true},
-    {"vgg13", vgg<13, false>, false, true},
-    {"vgg13_bn", vgg<13, true>, false, true},
-    {"vgg16", vgg<16, false>, false, true},
-    {"vgg16_bn", vgg<16, true>, false, true},
-    {"vgg19", vgg<19, false>, false, true},
-    {"vgg19_bn", vgg<19, true>, false, true},
+    {"small_cnn", small_cnn, {.dropout = true, .image_size = true, .widths = true}},
+    {"vgg11", vgg<11, false>, kDropout},
+    {"vgg11_bn", vgg<11, true>, kDropout},
+    {"vgg13", vgg<13, false>, kDropout},
+    {"vgg13_bn", vgg<13, true>, kDropout},
+    {"vgg16", vgg<16, false>, kDropout},
+    {"vgg16_bn", vgg<16, true>, kDropout},
+    {"vgg19", vgg<19, false>, kDropout},
+    {"vgg19_bn", vgg<19, true>, kDropout},
     {"resnet18", resnet<18>},
     {"resnet34", resnet<34>},
     {"resnet50", resnet<50>},
@@ -97,12 +169,47 @@ constexpr Entry kModels[] = {
     {"resnext101_64x4d", resnet<101, 64, 4>},
     {"wide_resnet50_2", resnet<50, 1, 128>},
     {"wide_resnet101_2", resnet<101, 1, 128>},
-    {"mobilenet_v2", mobilenet_v2, false, true},
-    {"squeezenet1_0", squeezenet<false>, false, true},
-    {"squeezenet1_1", squeezenet<true>, false, true},
+    {"mobilenet_v2", mobilenet_v2, kDropout},
+    {"mobilenet_v3_large", mobilenet_v3<false>, kDropout},
+    {"mobilenet_v3_small", mobilenet_v3<true>, kDropout},
+    {"efficientnet_b0", efficientnet<0>, kDropout},
+    {"efficientnet_b1", efficientnet<1>, kDropout},
+    {"efficientnet_b2", efficientnet<2>, kDropout},
+    {"efficientnet_b3", efficientnet<3>, kDropout},
+    {"efficientnet_b4", efficientnet<4>, kDropout},
+    {"efficientnet_b5", efficientnet<5>, kDropout},
+    {"efficientnet_b6", efficientnet<6>, kDropout},
+    {"efficientnet_b7", efficientnet<7>, kDropout},
+    {"vit_b_16", vit_b<16>, kImageAndDropout},
+    {"vit_b_32", vit_b<32>, kImageAndDropout},
+    {"vit_l_16", vit_l<16>, kImageAndDropout},
+    {"vit_l_32", vit_l<32>, kImageAndDropout},
+    {"densenet121", densenet<121>, kDropout},
+    {"densenet161", densenet<161>, kDropout},
+    {"densenet169", densenet<169>, kDropout},
+    {"densenet201", densenet<201>, kDropout},
+    {"shufflenet_v2_x0_5", shufflenet_v2<5>},
+    {"shufflenet_v2_x1_0", shufflenet_v2<10>},
+    {"shufflenet_v2_x1_5", shufflenet_v2<15>},
+    {"shufflenet_v2_x2_0", shufflenet_v2<20>},
+    {"googlenet", inception<GoogLeNet, GoogLeNetOptions>, kDropout},
+    {"inception_v3", inception<Inception3, Inception3Options>, kDropout},
+    {"squeezenet1_0", squeezenet<false>, kDropout},
+    {"squeezenet1_1", squeezenet<true>, kDropout},
 };
 
+const Entry* find(std::string_view name) {
+  const Entry* const entry =
+      std::find_if(std::begin(kModels), std::end(kModels), [&](const Entry& e) { return e.name == name; });
+  return entry == std::end(kModels) ? nullptr : entry;
+}
+
 }  // namespace
+
+bool has_image_size(std::string_view name) {
+  const Entry* const entry = find(name);
+  return entry != nullptr && entry->takes.image_size;
+}
 
 std::vector<std::string> model_names() {
   std::vector<std::string> names;
@@ -111,12 +218,11 @@ std::vector<std::string> model_names() {
 }
 
 std::unique_ptr<Module> make_model(std::string_view name, const ModelOptions& options) {
-  const Entry* const entry =
-      std::find_if(std::begin(kModels), std::end(kModels), [&](const Entry& e) { return e.name == name; });
-  CHECK(entry != std::end(kModels), "there is no model '{}'{}", name, did_you_mean(name, model_names()));
-  CHECK(entry->small || !options.widths, "the model {} has no option widths", name);
-  CHECK(entry->small || !options.image_size, "the model {} has no option image_size", name);
-  CHECK(entry->dropout || !options.dropout, "the model {} has no option dropout", name);
+  const Entry* const entry = find(name);
+  CHECK(entry != nullptr, "there is no model '{}'{}", name, did_you_mean(name, model_names()));
+  CHECK(entry->takes.widths || !options.widths, "the model {} has no option widths", name);
+  CHECK(entry->takes.image_size || !options.image_size, "the model {} has no option image_size", name);
+  CHECK(entry->takes.dropout || !options.dropout, "the model {} has no option dropout", name);
   return entry->make(options);
 }
 

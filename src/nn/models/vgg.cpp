@@ -1,6 +1,6 @@
 #include "base/check.h"
-#include "ingot/init.h"
 #include "ingot/models.h"
+#include "nn/models/blocks.h"
 
 namespace ingot {
 namespace {
@@ -16,8 +16,9 @@ std::vector<int> convs_of_stages(int depth) {
       return {2, 2, 3, 3, 3};
     case 19:
       return {2, 2, 4, 4, 4};
+    default:
+      fail("there is no VGG of depth {}; depths are 11, 13, 16 and 19", depth);
   }
-  fail("there is no VGG of depth {}; depths are 11, 13, 16 and 19", depth);
 }
 
 constexpr int64_t kStageWidths[] = {64, 128, 256, 512, 512};
@@ -57,19 +58,9 @@ VGG::VGG(const VggOptions& o, const SkipInit&)
 Tensor VGG::forward(const Tensor& x) { return classifier(flatten(avgpool(features(x)), 1)); }
 
 void VGG::reset_parameters(RandomKey key) {
-  constexpr double kLinearStd = 0.01;
-  for (const auto& [name, module] : named_modules()) {
-    const RandomKey own = parameter_key(key, name);
-    if (auto* conv = dynamic_cast<Conv2d*>(module)) {
-      kaiming_normal_(conv->weight, {.mode = FanMode::fan_out, .nonlinearity = "relu"}, own);
-      constant_(*conv->bias, 0);
-    } else if (auto* linear = dynamic_cast<Linear*>(module)) {
-      normal_(linear->weight, 0, kLinearStd, own);
-      constant_(*linear->bias, 0);
-    } else if (module != this) {
-      module->reset_parameters(own);
-    }
-  }
+  draw_layers(*this, key, [](std::string_view, Module& layer, RandomKey own) {
+    return draw_conv_fan_out(layer, own) || draw_linear_normal(layer, own, 0.01);
+  });
 }
 
 }  // namespace ingot
