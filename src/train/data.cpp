@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "ingot/file_datasets.h"
 #include "ingot/io.h"
 #include "ingot/train.h"
 #include "tensor/impl.h"

@@ -45,7 +45,7 @@ const std::map<std::string, std::string> kPublic{
     {"init.h", "nn"},         {"optim.h", "optim"},       {"io.h", "io"},
     {"data.h", "data"},       {"graph.h", "ir"},          {"engine.h", "engine"},
     {"runtime.h", "runtime"}, {"train.h", "train"},       {"diagnose.h", "diagnose"},
-    {"cli.h", "cli"},         {"image_io.h", "data"},
+    {"cli.h", "cli"},         {"image_io.h", "data"},     {"file_datasets.h", "data"},
 };
 
 std::set<std::string> reachable(const std::string& folder) {

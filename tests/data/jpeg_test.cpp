@@ -30,7 +30,9 @@ std::string file_of(const std::string& name) {
 
 std::filesystem::path write(const std::string& content) {
   const auto path = scratch("image.jpg");
-  std::ofstream(path, std::ios::binary) << content;  // not write_file_atomic, which waits for the disk
+  // A new file each time, which nobody waits for until it is on the disk.
+  std::filesystem::remove(path);
+  std::ofstream(path, std::ios::binary) << content;
   return path;
 }
 
