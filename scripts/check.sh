@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The slower checks: `quick`, or those that are named.
+# The slower checks: all but `quick`, or those that are named.
 # Usage: check.sh [--all] [CHECK...]
-#   quick  asan on memory, files and the loader, tsan on parallel code and the loader
+#   quick  in place of the rest, in a minute: asan on memory, files and the loader, tsan on parallel code and the loader
 #   asan   address and undefined-behaviour sanitizers over the whole suite
 #   fuzz   every target of tests/fuzz/ for some seconds
 #   tsan   thread sanitizer over what runs on threads
@@ -87,7 +87,7 @@ check_tidy() {
 
 tidy_all=
 [ "${1:-}" != "--all" ] || { tidy_all=yes; shift; }
-[ $# -gt 0 ] || set -- quick
+[ $# -gt 0 ] || set -- asan fuzz tsan wide tidy
 install_packages scripts/packages.txt scripts/packages-check.txt
 took=()
 for check; do

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes tests/golden/*.safetensors: what PyTorch computes, for the tests to compare with.
+"""Writes tests/golden/: what PyTorch computes and saves, for the tests to compare with.
 
 Run it with Debian 12's python3-torch (1.13) and python3-pil (9.4, with libjpeg-turbo) from anywhere. Equal versions of
 both give equal bytes.
@@ -8,6 +8,7 @@ A case NAME of ops and losses is NAME/in0, in1, ... (of f32's precision, so that
 NAME/grad (the gradient of out) and NAME/d0, ... (the gradient of each input that has one), all computed in f64.
 """
 
+import collections
 import io
 import json
 import math
@@ -123,6 +124,118 @@ def elementwise(cases):
     one("var", lambda x: torch.var(x, (0, 2), unbiased=True), 3, 4, 5)
 
 
+def resampling(cases):
+    def one(name, fn, *shape):
+        cases.add(name, fn, cases.normal(name, *shape))
+
+    for mode, shape, size in (("nearest", (2, 3, 5), 8), ("nearest-exact", (2, 3, 5), 8), ("linear", (2, 3, 5), 8),
+                              ("nearest", (1, 2, 4, 5), (7, 3)), ("bilinear", (1, 2, 4, 5), (7, 3)),
+                              ("bicubic", (1, 2, 4, 5), (7, 3)), ("trilinear", (1, 2, 3, 4, 2), (5, 3, 4))):
+        one(f"interpolate.{mode}.{len(shape) - 2}", lambda x: F.interpolate(x, size, mode=mode), *shape)
+    for mode in ("bilinear", "bicubic"):
+        one(f"interpolate.{mode}.corners", lambda x: F.interpolate(x, (7, 3), mode=mode, align_corners=True), 1, 2, 4, 5)
+        one(f"interpolate.{mode}.scale", lambda x: F.interpolate(x, scale_factor=(1.7, 0.6), mode=mode), 1, 2, 4, 5)
+    one("interpolate.nearest.scale", lambda x: F.interpolate(x, scale_factor=2), 1, 2, 3, 2)
+    for mode in ("reflect", "replicate", "circular"):
+        one(f"pad.{mode}", lambda x: F.pad(x, (2, 1, 1, 3), mode), 1, 2, 4, 5)
+    one("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), 1, 8, 2, 3)
+    one("pixel_unshuffle", lambda x: F.pixel_unshuffle(x, 2), 1, 2, 4, 6)
+    one("channel_shuffle", lambda x: x.view(2, 3, 2, 2, 2).transpose(1, 2).reshape(2, 6, 2, 2), 2, 6, 2, 2)
+    one("gelu_tanh", lambda x: F.gelu(x, approximate="tanh"), 24)
+    one("selu", F.selu, 24)
+
+
+def layers(tensors):
+    """A layer NAME is its state NAME/state/..., NAME/in0, ..., NAME/out, NAME/grad, and the gradients NAME/d0 of the
+    first input and NAME/dstate/... of the parameters, in f64."""
+    def layer(name, module, *inputs, train=False, call=None):
+        module = module.double().train(train)
+        for key, parameter in module.state_dict().items():
+            if parameter.is_floating_point():
+                noise = tensors.normal(f"{name}/{key}", *parameter.shape, scale=0.3)
+                parameter.copy_(noise.abs() + 0.5 if key.endswith(("running_var", "norm1.weight")) else noise)
+            tensors[f"{name}/state/{key}"] = parameter.detach().clone()
+        inputs = [x.detach().clone() for x in inputs]
+        if inputs[0].is_floating_point():
+            inputs[0].requires_grad_()
+        out = (call or (lambda m, *x: m(*x)))(module, *inputs)
+        grad = tensors.normal(name + "/grad", *out.shape)
+        out.backward(grad)
+        for i, x in enumerate(inputs):
+            tensors[f"{name}/in{i}"] = x.float() if x.is_floating_point() else x
+        tensors[f"{name}/out"], tensors[f"{name}/grad"] = out, grad.float()
+        if inputs[0].grad is not None:
+            tensors[f"{name}/d0"] = inputs[0].grad
+        for key, parameter in module.named_parameters():
+            if parameter.grad is not None:
+                tensors[f"{name}/dstate/{key}"] = parameter.grad
+        for key, buffer in module.named_buffers():
+            if train:
+                tensors[f"{name}/after/{key}"] = buffer
+
+    def x(*shape):
+        return tensors.normal("x" + str(shape), *shape)
+
+    x1, x2, x3 = x(2, 4, 9), x(2, 4, 7, 6), x(2, 4, 5, 6, 4)
+    layer("Conv1d", nn.Conv1d(4, 6, 3, stride=2, padding=1, dilation=2, groups=2), x1)
+    layer("Conv1d.circular", nn.Conv1d(4, 3, 3, padding=1, padding_mode="circular"), x1)
+    layer("Conv2d.same", nn.Conv2d(4, 3, (4, 2), padding="same", dilation=(1, 2)), x2)
+    layer("Conv2d.reflect", nn.Conv2d(4, 3, 3, padding=(2, 1), stride=2, padding_mode="reflect", bias=False), x2)
+    layer("Conv3d", nn.Conv3d(4, 6, (3, 2, 3), stride=(2, 1, 2), padding=(1, 0, 1), groups=2), x3)
+    layer("Conv3d.dilated", nn.Conv3d(4, 3, 2, dilation=(2, 1, 1), padding_mode="replicate", padding=1), x3)
+    layer("ConvTranspose2d", nn.ConvTranspose2d(4, 6, (3, 2), stride=2, padding=(1, 0), output_padding=1, groups=2), x2)
+    layer("ConvTranspose2d.dilated", nn.ConvTranspose2d(4, 3, 3, dilation=3, output_padding=(2, 0), bias=False), x2)
+    layer("Linear", nn.Linear(6, 5), x2)
+    layer("BatchNorm1d", nn.BatchNorm1d(4), x1, train=True)
+    layer("BatchNorm3d", nn.BatchNorm3d(4, momentum=None), x3, train=True)
+    layer("BatchNorm3d.eval", nn.BatchNorm3d(4, affine=False), x3)
+    layer("LayerNorm", nn.LayerNorm((7, 6)), x2)
+    layer("LayerNorm.plain", nn.LayerNorm(6, eps=1e-3, elementwise_affine=False), x2)
+    layer("GroupNorm", nn.GroupNorm(2, 4), x2)
+    layer("InstanceNorm1d", nn.InstanceNorm1d(4, affine=True), x1, train=True)
+    layer("InstanceNorm2d", nn.InstanceNorm2d(4), x2, train=True)
+    layer("InstanceNorm2d.tracked", nn.InstanceNorm2d(4, affine=True, track_running_stats=True), x2, train=True)
+    layer("InstanceNorm3d.tracked_eval", nn.InstanceNorm3d(4, track_running_stats=True), x3)
+    layer("PReLU", nn.PReLU(4), x2)
+    layer("PReLU.one", nn.PReLU(), x2)
+    layer("Softplus", nn.Softplus(beta=2, threshold=1), x2)
+    for ceil in (False, True):
+        tag = ".ceil" if ceil else ""
+        layer("MaxPool1d" + tag, nn.MaxPool1d(3, 2, padding=1, ceil_mode=ceil), x1)
+        layer("MaxPool3d" + tag, nn.MaxPool3d((2, 3, 2), (2, 2, 1), padding=(1, 1, 0), ceil_mode=ceil), x3)
+        layer("AvgPool1d" + tag, nn.AvgPool1d(3, 2, padding=1, ceil_mode=ceil), x1)
+        layer("AvgPool3d" + tag, nn.AvgPool3d((2, 3, 2), (2, 2, 1), (1, 1, 0), ceil, count_include_pad=not ceil), x3)
+        layer("LPPool1d" + tag, nn.LPPool1d(2, 3, 2, ceil_mode=ceil), x1)
+        layer("LPPool2d" + tag, nn.LPPool2d(2, (3, 2), 2, ceil_mode=ceil), x2)
+    for kind in ("Avg", "Max"):
+        layer(f"Adaptive{kind}Pool1d", getattr(nn, f"Adaptive{kind}Pool1d")(4), x1)
+        layer(f"Adaptive{kind}Pool2d", getattr(nn, f"Adaptive{kind}Pool2d")((3, 4)), x2)
+        layer(f"Adaptive{kind}Pool3d", getattr(nn, f"Adaptive{kind}Pool3d")((2, 4, 3)), x3)
+    layer("ReflectionPad1d", nn.ReflectionPad1d((2, 1)), x1)
+    layer("ReflectionPad3d", nn.ReflectionPad3d((1, 2, 0, 1, 2, 1)), x3)
+    layer("ReplicationPad2d", nn.ReplicationPad2d((1, 2, 3, 0)), x2)
+    layer("ConstantPad3d", nn.ConstantPad3d((1, 2, 0, 1, 2, 1), 0.5), x3)
+    layer("ZeroPad2d", nn.ZeroPad2d((1, 2, -1, 0)), x2)
+    layer("Embedding", nn.Embedding(7, 3, padding_idx=-2), torch.tensor([[1, 5, 6], [1, 0, 5]]))
+    q, kv = tensors.normal("query", 3, 2, 8), tensors.normal("key", 5, 2, 8)
+    attend = lambda m, *x: m(*x)[0]
+    layer("MultiheadAttention", nn.MultiheadAttention(8, 2), q, kv, kv * 0.5, call=attend)
+    layer("MultiheadAttention.weights", nn.MultiheadAttention(8, 4, batch_first=True), q, kv[:3], kv[:3],
+          call=lambda m, *x: m(*x)[1])
+    layer("MultiheadAttention.kdim", nn.MultiheadAttention(8, 2, bias=False, kdim=6, vdim=4), q, kv[..., :6],
+          kv[..., :4], call=attend)
+    padding = torch.tensor([[False, False, True, False, False], [False, True, False, False, True]])
+    causal = torch.ones(3, 5, dtype=torch.bool).triu(2)
+    layer("MultiheadAttention.masked", nn.MultiheadAttention(8, 2, add_bias_kv=True, add_zero_attn=True), q, kv, kv,
+          call=lambda m, *x: m(*x, key_padding_mask=padding, attn_mask=causal)[0])
+    # In training, where PyTorch has no fast path of its own.
+    layer("TransformerEncoderLayer", nn.TransformerEncoderLayer(8, 2, 12, dropout=0), q, train=True)
+    layer("TransformerEncoderLayer.norm_first", nn.TransformerEncoderLayer(
+        8, 2, 12, dropout=0, activation="gelu", batch_first=True, norm_first=True), q, train=True)
+    layer("TransformerEncoder", nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(8, 2, 12, dropout=0), 2, nn.LayerNorm(8)), q, train=True)
+
+
 def losses(cases):
     x, weight = cases.normal("scores", 4, 3, scale=2.0), torch.tensor([0.5, 1.0, 2.0])
     target = torch.tensor([0, 2, 1, 2])
@@ -216,6 +329,28 @@ def initialisers(tensors):
     note("kaiming_normal.fan_out", nn.init.kaiming_normal_(x, 0.2, mode="fan_out"))
     note("normal", nn.init.normal_(x, 1, 3))
     note("uniform", nn.init.uniform_(x, -1, 3))
+    note("trunc_normal", nn.init.trunc_normal_(x, 0.5, 2, -1, 2))
+    note("caffe2_xavier", nn.init.kaiming_uniform_(x, a=1, mode="fan_in", nonlinearity="leaky_relu"))  # MMEngine's
+    note("sparse", nn.init.sparse_(torch.empty(300, 100), 0.35, std=2))
+
+
+def determined_initialisers(tensors):
+    """Orthogonal matrices with the normal ones that they are made of, and what has no random part."""
+    for shape, gain in (((5, 3), 1.0), ((3, 5), 1.0), ((4, 4), 2.5), ((4, 2, 3, 3), 1.0), ((40, 40), 1.0)):
+        name = "orthogonal/" + "x".join(map(str, shape))
+        x = torch.empty(shape, dtype=torch.float64)
+        torch.manual_seed(1)
+        tensors[name + "/drawn"] = x.new(shape[0], x.numel() // shape[0]).normal_(0, 1)
+        torch.manual_seed(1)
+        tensors[name + "/out"] = nn.init.orthogonal_(x, gain)
+        tensors[name + "/gain"] = torch.tensor(gain, dtype=torch.float64)
+    for shape, groups in (((3, 3, 3), 1), ((4, 6, 3, 3), 2), ((6, 2, 4, 5), 3), ((5, 2, 2, 3, 3), 1), ((2, 2, 1, 1), 1)):
+        tensors[f"dirac/{'x'.join(map(str, shape))}/{groups}"] = nn.init.dirac_(torch.empty(shape), groups)
+    tensors["eye/3x5"], tensors["eye/4x2"] = nn.init.eye_(torch.empty(3, 5)), nn.init.eye_(torch.empty(4, 2))
+    for name in ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+                 "sigmoid", "tanh", "relu", "leaky_relu", "selu"):
+        tensors["gain/" + name] = torch.tensor(nn.init.calculate_gain(name), dtype=torch.float64)
+    tensors["gain/leaky_relu/0.2"] = torch.tensor(nn.init.calculate_gain("leaky_relu", 0.2), dtype=torch.float64)
 
 
 def wave(count, frequency=1.0, phase=0.0):
@@ -361,6 +496,40 @@ def clippings(tensors):
             tensors[f"clip/{name}/out{i}"] = p.grad
 
 
+def checkpoint():
+    """Of each kind that a checkpoint may hold; the tests know the numbers."""
+    x = torch.arange(24.0)
+    tensors = {
+        "plain": x.reshape(4, 6),
+        "transposed": x.reshape(4, 6).t(),
+        "slice": x[5:9],
+        "expanded": torch.tensor([7.0]).expand(2, 3),
+        "channels_last": torch.arange(24.0).reshape(1, 2, 3, 4).contiguous(memory_format=torch.channels_last),
+        "scalar": torch.tensor(2.5, dtype=torch.float64),
+        "empty": torch.zeros(0, 3),
+        "flags": torch.tensor([True, False, True]),
+        "parameter": nn.Parameter(torch.full((2,), -1.0)),
+    }
+    for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.int32, torch.uint8,
+                  torch.int8):
+        tensors[str(dtype).split(".")[1]] = torch.arange(5).to(dtype)
+    tensors["tied"] = tensors["plain"]
+    state = collections.OrderedDict(tensors)
+    state._metadata = collections.OrderedDict({"": {"version": 1}})
+    return {"state_dict": state, "epoch": 3, "lr": 0.1, "done": False, "none": None, "text": "h\u00e9llo",
+            "numbers": [-1, 255, 65535, -70000, 2**40, -(2**62)], "pair": (1, "two"), "size": torch.Size([2, 3]),
+            "dtype": torch.float32, 5: {"nested": [torch.ones(2)]}}
+
+
+def checkpoints():
+    """What torch.save writes: zip archives, the older file, and a newer pickle."""
+    torch.save(checkpoint(), FOLDER / "checkpoint.pth")
+    torch.save(checkpoint(), FOLDER / "checkpoint_protocol4.pth", pickle_protocol=4)
+    legacy = FOLDER / "checkpoint_legacy.pth"
+    if not legacy.exists():  # the keys of its storages are addresses, which differ in each run
+        torch.save(checkpoint(), legacy, _use_new_zipfile_serialization=False)
+
+
 def picture(width, height, mode):
     """Gradients, an edge and some noise, which is what decoders and filters can differ in."""
     y, x = np.mgrid[:height, :width]
@@ -404,9 +573,12 @@ def resizes(tensors):
 
 def main():
     torch.set_num_threads(1)
+    checkpoints()
     FOLDER.mkdir(exist_ok=True)
-    for name, parts in {"ops": [convolutions, pools, elementwise], "losses": [losses], "batch_norm": [batch_norms],
-                        "init": [initialisers], "optim": [trajectories, schedules, clippings], "images": [jpegs, resizes]}.items():
+    files = {"ops": [convolutions, pools, elementwise], "layers": [resampling, layers], "losses": [losses],
+             "batch_norm": [batch_norms], "init": [initialisers, determined_initialisers],
+             "optim": [trajectories, schedules, clippings], "images": [jpegs, resizes]}
+    for name, parts in files.items():
         tensors = Cases()
         for part in parts:
             part(tensors)

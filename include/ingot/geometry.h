@@ -13,6 +13,15 @@ struct Pair {
   bool operator==(const Pair&) const = default;
 };
 
+/// Depth, height and width.
+struct Triple {
+  int64_t d = 1, h = 1, w = 1;
+  constexpr Triple() = default;
+  constexpr Triple(int64_t all) : d(all), h(all), w(all) {}
+  constexpr Triple(int64_t depth, int64_t height, int64_t width) : d(depth), h(height), w(width) {}
+  bool operator==(const Triple&) const = default;
+};
+
 /// Padding of the two sides of height and width.
 struct Pads {
   int64_t top = 0, left = 0, bottom = 0, right = 0;

@@ -20,6 +20,8 @@ namespace ingot {
 class Module;
 struct ModuleHooks;
 struct BackwardHooks;
+struct InitRule;
+struct InitState;
 
 /// In the order of registration.
 using TensorsByName = std::vector<std::pair<std::string, Tensor>>;
@@ -142,6 +144,15 @@ class Module {
   /// Whether reset_parameters also draws all descendants, as models do that prescribe how their layers start.
   virtual bool resets_children() const { return false; }
 
+  /// Rules by which init_weights (init.h) sets parameters of this module and its descendants; init_cfg.h has them.
+  /// Copies keep them. Throws Error that names a rule which contradicts itself.
+  void set_init_cfg(std::vector<InitRule> rules);
+  const std::vector<InitRule>& init_cfg() const;
+  /// What the last init_weights set a parameter by: "default of Linear",
+  /// "Xavier(gain=1, distribution=normal), bias=0 by init_cfg[1] of SmallCnn", "as it was built".
+  /// Throws Error where there is no such parameter.
+  std::string init_info(std::string_view parameter) const;
+
   /// What printing shows between the parentheses.
   virtual std::string extra_repr() const { return ""; }
   /// As PyTorch prints modules.
@@ -185,6 +196,7 @@ class Module {
   [[noreturn]] void refuse_result() const;
 
  private:
+  friend struct InitState;
   struct Slot {
     std::string name;
     ptrdiff_t offset;  // of the Tensor from this Module
@@ -210,6 +222,7 @@ class Module {
   std::string scope_;
   bool training_ = true;
   std::shared_ptr<ModuleHooks> hooks_;
+  std::shared_ptr<InitState> init_state_;  // none until it is needed
 };
 
 std::string to_string(const Module& module);

@@ -73,6 +73,10 @@ Tensor log(const Tensor& x);
 Tensor reciprocal(const Tensor& x);
 Tensor floor(const Tensor& x);
 Tensor erf(const Tensor& x);
+Tensor expm1(const Tensor& x);
+Tensor log1p(const Tensor& x);
+/// log(1 + e^x), without overflow.
+Tensor softplus(const Tensor& x);
 /// min(max(x, low), high); the gradient passes where low <= x <= high.
 Tensor clamp(const Tensor& x, double low, double high);
 
@@ -83,7 +87,12 @@ Tensor elu(const Tensor& x, double alpha = 1.0);
 Tensor sigmoid(const Tensor& x);
 Tensor tanh(const Tensor& x);
 Tensor silu(const Tensor& x);
-Tensor gelu(const Tensor& x);  // by erf
+Tensor gelu(const Tensor& x);       // by erf
+Tensor gelu_tanh(const Tensor& x);  // by tanh: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+/// Klambauer et al. 2017: scale * elu(x, alpha) with constants that keep mean 0 and variance 1.
+Tensor selu(const Tensor& x);
+/// x above 0, slope * x elsewhere; the slope has one element, or one per channel (dimension 1). He et al. 2015.
+Tensor prelu(const Tensor& x, const Tensor& slope);
 Tensor hardswish(const Tensor& x);
 Tensor hardsigmoid(const Tensor& x);
 Tensor mish(const Tensor& x);
@@ -126,10 +135,22 @@ Tensor concat(const std::vector<Tensor>& parts, int64_t dim);
 Tensor stack(const std::vector<Tensor>& parts, int64_t dim = 0);
 /// Adds before[d] and after[d] elements of `value` at both ends of each dimension; negative numbers cut off.
 Tensor pad(const Tensor& x, std::vector<int64_t> before, std::vector<int64_t> after, double value = 0);
+/// What lies outside a tensor: a constant; its mirror image without (reflect) or with (replicate: only) its edge
+/// repeated; or the tensor itself again (circular).
+enum class PadMode : uint8_t { constant, reflect, replicate, circular };
+/// As pad(). Throws Error where a mirror image would reach past the opposite edge.
+Tensor pad(const Tensor& x, const std::vector<int64_t>& before, const std::vector<int64_t>& after, PadMode mode);
+/// [N,C*r*r,H,W] -> [N,C,H*r,W*r], Shi et al. 2016, and its inverse.
+Tensor pixel_shuffle(const Tensor& x, int64_t upscale_factor);
+Tensor pixel_unshuffle(const Tensor& x, int64_t downscale_factor);
+/// Channels of g groups dealt out in turn: [N,g*n,...] as [N,n*g,...]. Zhang et al. 2018.
+Tensor channel_shuffle(const Tensor& x, int64_t groups);
 /// Dense in the default layout; the tensor itself where it is so already.
 Tensor contiguous(const Tensor& x);
 /// out[i][j] = x[index[i][j]][j] for dim 0, and so on; index i64, same rank. Throws Error where an index is outside.
 Tensor gather(const Tensor& x, int64_t dim, const Tensor& index);
+/// x's places `index` (i64, one dimension) along `dim`, in that order.
+Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index);
 /// One row per index (i64): [n, classes] of 0 and 1.
 Tensor one_hot(const Tensor& index, int64_t classes, DType dtype = DType::f32);
 
@@ -153,6 +174,31 @@ struct Conv2dOptions {
 /// Throws Error if C, O or the weight do not divide by `groups`, or H' or W' would be less than 1.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias = {},
               const Conv2dOptions& options = {});
+struct Conv1dOptions {
+  int64_t stride = 1, padding = 0, dilation = 1, groups = 1;
+};
+/// x [N,C,L], weight [O,C/groups,K], bias [O] or none; result [N,O,L'].
+Tensor conv1d(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias = {},
+              const Conv1dOptions& options = {});
+struct Conv3dOptions {
+  Triple stride{1}, padding{0}, dilation{1};
+  int64_t groups = 1;
+};
+/// x [N,C,D,H,W], weight [O,C/groups,KD,KH,KW], bias [O] or none; result [N,O,D',H',W']. It gathers KD copies of x.
+Tensor conv3d(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias = {},
+              const Conv3dOptions& options = {});
+struct ConvTranspose2dOptions {
+  Pair stride{1};
+  Pads padding{0};
+  Pair output_padding{0};
+  Pair dilation{1};
+  int64_t groups = 1;
+};
+/// The transpose of conv2d as a linear map: x [N,C,H,W], weight [C,O/groups,KH,KW], bias [O] or none; result
+/// [N,O,H',W'] with H' = (H-1)*stride - pad_top - pad_bottom + dilation*(KH-1) + output_padding + 1.
+/// Throws Error unless output_padding is smaller than the stride or the dilation.
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias = {},
+                        const ConvTranspose2dOptions& options = {});
 /// activation(conv2d(x, weight, bias) + residual), fused. residual has the result's shape, or none.
 Tensor conv2d_fused(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias,
                     const std::optional<Tensor>& residual, const Conv2dOptions& options, Activation activation,
@@ -178,6 +224,17 @@ BatchNormResult batch_norm_train_fused(const Tensor& x, const std::optional<Tens
 Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var, const std::optional<Tensor>& gamma,
                   const std::optional<Tensor>& beta, double eps = 1e-5);
 
+/// y = (x - mean) / sqrt(var + eps) * gamma + beta over the last dimensions, whose sizes are `normalized_shape`; gamma
+/// and beta of that shape, or none. Ba et al. 2016. Differentiates twice.
+Tensor layer_norm(const Tensor& x, const Shape& normalized_shape, const std::optional<Tensor>& gamma = {},
+                  const std::optional<Tensor>& beta = {}, double eps = 1e-5);
+/// The same over each sample's channels by groups, x [N,C,...]; gamma and beta [C]. Wu & He 2018.
+Tensor group_norm(const Tensor& x, int64_t groups, const std::optional<Tensor>& gamma = {},
+                  const std::optional<Tensor>& beta = {}, double eps = 1e-5);
+/// The same over each sample's channels one by one, x [N,C,d...]. Ulyanov et al. 2016.
+Tensor instance_norm(const Tensor& x, const std::optional<Tensor>& gamma = {}, const std::optional<Tensor>& beta = {},
+                     double eps = 1e-5);
+
 // ---- Pooling over [N,C,H,W]
 
 struct PoolOptions {
@@ -192,6 +249,51 @@ Tensor max_pool2d(const Tensor& x, const PoolOptions& options);
 Tensor avg_pool2d(const Tensor& x, const PoolOptions& options);
 /// Bins as PyTorch cuts them: [floor(i*H/H'), ceil((i+1)*H/H')).
 Tensor adaptive_avg_pool2d(const Tensor& x, Pair output);
+
+/// The first of equal maxima takes the gradient.
+Tensor adaptive_max_pool2d(const Tensor& x, Pair output);
+
+// ---- Pooling over [N,C,L] and [N,C,D,H,W]
+
+struct Pool1dOptions {
+  int64_t kernel = 2;
+  std::optional<int64_t> stride;  // none: the kernel
+  int64_t padding = 0, dilation = 1;
+  bool ceil_mode = false;
+  bool count_include_pad = true;
+};
+struct Pool3dOptions {
+  Triple kernel{2};
+  std::optional<Triple> stride;
+  Triple padding{0}, dilation{1};
+  bool ceil_mode = false;
+  bool count_include_pad = true;
+};
+Tensor max_pool1d(const Tensor& x, const Pool1dOptions& options);
+Tensor avg_pool1d(const Tensor& x, const Pool1dOptions& options);
+Tensor max_pool3d(const Tensor& x, const Pool3dOptions& options);
+Tensor avg_pool3d(const Tensor& x, const Pool3dOptions& options);
+Tensor adaptive_avg_pool1d(const Tensor& x, int64_t output);
+Tensor adaptive_avg_pool3d(const Tensor& x, Triple output);
+Tensor adaptive_max_pool1d(const Tensor& x, int64_t output);
+Tensor adaptive_max_pool3d(const Tensor& x, Triple output);
+/// (sum of x^p over the window)^(1/p).
+Tensor lp_pool1d(const Tensor& x, double norm_type, const Pool1dOptions& options);
+Tensor lp_pool2d(const Tensor& x, double norm_type, const PoolOptions& options);
+
+// ---- Resampling of [N,C,d...], one to three dimensions
+
+enum class Interpolation : uint8_t { nearest, nearest_exact, linear, cubic };
+struct InterpolateOptions {
+  Interpolation mode = Interpolation::nearest;
+  std::vector<int64_t> size;  // of the result, or else
+  std::vector<double> scale_factor;
+  bool align_corners = false;  // linear and cubic: the corners' centres meet, not the corners
+};
+/// Each output place reads the input at (i + 1/2) / scale - 1/2 (i / scale for nearest, i (n-1) / (n'-1) with
+/// align_corners), scale = n'/n unless scale_factor gave it; linear and cubic (Keys 1981, a = -3/4) blend neighbours,
+/// edges repeat. One value in size or scale_factor stands for all dimensions. No antialiasing. Sides must be numbers.
+Tensor interpolate(const Tensor& x, const InterpolateOptions& options);
 
 // ---- Softmax, dropout
 

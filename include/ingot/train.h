@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ingot/dataset.h"
+#include "ingot/init_cfg.h"
 #include "ingot/models.h"
 #include "ingot/optim.h"
 
@@ -21,6 +22,7 @@ namespace ingot {
 struct ModelConfig {
   std::string type = "small_cnn";  // model_names()
   ModelOptions options;            // num_classes, in_channels and image_size follow from the data
+  InitCfg init_cfg;                // rules for the initial values, one or a list of them
 };
 
 /// Transforms of training images (transforms.h): RandomCrop to the images' own size, RandomHorizontalFlip.

@@ -4,9 +4,14 @@
 #include <cmath>
 #include <limits>
 
+#include "base/convert.h"
+#include "base/file.h"
+#include "base/visit_dtype.h"
 #include "cli/output.h"
 #include "diagnose/html.h"
-#include "ingot/io.h"
+#include "io/torch_format.h"
+#include "tensor/each_element.h"
+#include "tensor/impl.h"
 
 namespace ingot::cli {
 namespace {
@@ -20,14 +25,18 @@ struct Statistics {
 
 Statistics statistics(const Tensor& x) {
   Statistics s;
-  for (const double v : x.to_vector<double>()) {
-    if (!std::isfinite(v)) {
-      ++s.other;
-      continue;
-    }
-    s.min = std::min(s.min, v), s.max = std::max(s.max, v), s.sum += v;
-    ++s.finite;
-  }
+  visit_dtype(x.dtype(), [&]<class T>(std::type_identity<T>) {
+    const T* const data = x.data<T>();
+    each_element(array_of(x), [&](int64_t, int64_t at) {
+      const double v = convert<double>(data[at]);
+      if (!std::isfinite(v)) {
+        ++s.other;
+        return;
+      }
+      s.min = std::min(s.min, v), s.max = std::max(s.max, v), s.sum += v;
+      ++s.finite;
+    });
+  });
   return s;
 }
 
@@ -44,14 +53,57 @@ Json tensor_info(const std::string& name, const Tensor& x) {
 
 std::string cell(const Json& value) { return value.is_null() ? "-" : html::number(value.get<double>()); }
 
+/// A number or text in words; "" for what is neither.
+struct Words {
+  std::string operator()(bool b) const { return b ? "True" : "False"; }
+  std::string operator()(int64_t number) const { return std::to_string(number); }
+  std::string operator()(double number) const { return fmt::format("{}", number); }
+  std::string operator()(const std::string& text) const { return text; }
+  std::string operator()(std::monostate) const { return "None"; }
+  std::string operator()(const auto&) const { return ""; }
+};
+
+/// What a dict says besides tensors, by dotted paths. Lists are left out: they are long.
+void collect_metadata(const TorchValue& value, const std::string& path, std::map<std::string, std::string>& out) {
+  if (const auto* const dict = value.get_if<TorchValue::Dict>()) {
+    for (const auto& [key, item] : dict->entries) {
+      const auto* const number = std::get_if<int64_t>(&key);
+      const std::string name = number != nullptr ? std::to_string(*number) : std::get<std::string>(key);
+      collect_metadata(item, path.empty() ? name : path + "." + name, out);
+    }
+  } else if (const std::string text = std::visit(Words(), value.data()); !text.empty()) {
+    out.emplace(path, text);
+  }
+}
+
+FileKind kind_of(const std::filesystem::path& path) { return file_kind(MappedFile(path).bytes()); }
+
 }  // namespace
 
-Json checkpoint_info(const std::filesystem::path& path, bool verify) {
-  const Safetensors file = load_safetensors(path);
+bool is_checkpoint(const std::filesystem::path& path) {
+  const std::string ending = path.extension().string();
+  if (ending == ".safetensors" || ending == ".pth" || ending == ".pt") return true;
+  return std::filesystem::is_regular_file(path) && kind_of(path) != FileKind::other;
+}
+
+CheckpointContent read_checkpoint(const std::filesystem::path& path, bool verify) {
+  const FileKind kind = kind_of(path);
+  if (kind == FileKind::zip || kind == FileKind::legacy) {
+    const TorchValue value = load_torch(path, {.verify = verify});
+    CheckpointContent content{.format = "torch", .tensors = tensors_of(value)};
+    collect_metadata(value, "", content.metadata);
+    return content;
+  }
+  Safetensors file = load_safetensors(path);
   if (verify) verify_content_hash(file, path);
+  return {.format = "safetensors", .tensors = std::move(file.tensors), .metadata = std::move(file.metadata)};
+}
+
+Json checkpoint_info(const std::filesystem::path& path, bool verify) {
+  const CheckpointContent content = read_checkpoint(path, verify);
   Json tensors = Json::array();
-  for (const auto& [name, tensor] : file.tensors) tensors.push_back(tensor_info(name, tensor));
-  return {{"file", path.string()}, {"metadata", file.metadata}, {"tensors", tensors}};
+  for (const auto& [name, tensor] : content.tensors) tensors.push_back(tensor_info(name, tensor));
+  return {{"file", path.string()}, {"format", content.format}, {"metadata", content.metadata}, {"tensors", tensors}};
 }
 
 std::string checkpoint_text(const Json& info) {

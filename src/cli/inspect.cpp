@@ -231,7 +231,7 @@ void print(const Inspection& inspection, bool json) {
 }
 
 int work(const Options& options) {
-  if (options.model.text.ends_with(".safetensors")) {
+  if (is_checkpoint(options.model.text)) {
     const Json info = reading([&] { return checkpoint_info(options.model.text, options.model.verify); });
     write_out(options.json ? info.dump() + "\n" : checkpoint_text(info));
     return kDone;
@@ -245,7 +245,8 @@ int work(const Options& options) {
 
 Work declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("model", options->model.text, "Engine, run folder, zoo:NAME, or a .safetensors file")->required();
+  app.add_option("model", options->model.text, "Engine, run folder, zoo:NAME, or a .safetensors, .pth or .pt file")
+      ->required();
   app.add_flag("--layers", options->layers, "A line for each layer");
   app.add_flag("--dot", options->dot, "The graph for Graphviz");
   app.add_flag("--text", options->text, "The graph or plan as text");
@@ -263,7 +264,8 @@ const Verb kInspect{.name = "inspect",
                     .help = "Show an engine, a network's graph, or the tensors of a checkpoint",
                     .example =
                         "  ingot inspect runs/demo/model.ingot --layers\n"
-                        "  ingot inspect runs/demo/best.safetensors",
+                        "  ingot inspect runs/demo/best.safetensors\n"
+                        "  ingot inspect weights.pth --json",
                     .declare = declare};
 
 }  // namespace ingot::cli

@@ -14,7 +14,7 @@ namespace ingot::cli {
 namespace {
 
 const Verb* const kVerbs[] = {
-    &kTrain, &kEval, &kBuild, &kCompare, &kBench, &kPredict, &kReport, &kInspect, &kSummary, &kDoctor,
+    &kTrain, &kEval, &kBuild, &kCompare, &kBench, &kPredict, &kReport, &kInspect, &kConvert, &kSummary, &kDoctor,
 };
 
 int refuse(const char* text, const CLI::App& app) {

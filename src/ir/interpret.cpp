@@ -68,7 +68,8 @@ class Interpreter {
   }
 
   void keep(const Value& value, const Tensor& data) {
-    if ((left_[&value] += value.users.size()) > 0) data_[&value] = data;
+    left_[&value] += value.users.size();
+    if (left_[&value] > 0) data_[&value] = data;
   }
   const Tensor& data_of(const Value& value) const { return value.is_constant() ? value.constant : data_.at(&value); }
 

@@ -213,8 +213,8 @@ void batch_norm_grad(const Array& x, const ReluMask& mask, const Array& g, const
                      const Array& dresidual) {
   batch_norm_grad_sums(x, mask, g, mean, invstd, gamma, dgamma, dbeta);
   if (!dx) return;
-  const int64_t channels = std::max<int64_t>(1, x.shape[kChannel]);
-  batch_norm_grad_input(x, mask, g, mean, invstd, gamma, dgamma, dbeta, double(x.numel() / channels), dx, dresidual);
+  const int64_t count = x.numel() / std::max<int64_t>(1, x.shape[kChannel]);
+  batch_norm_grad_input(x, mask, g, mean, invstd, gamma, dgamma, dbeta, double(count), dx, dresidual);
 }
 
 }  // namespace ingot::kernels

@@ -95,19 +95,24 @@ void avoid_brgemm(Forward::primitive_desc& chosen) {
     if (!chosen.next_impl()) chosen = {};
 }
 
-ConvPlan choose(const ConvArgs& a) {
-  if (a.y.dtype == DType::f64 || a.x.numel() == 0 || a.weight.numel() == 0) return {};
+ConvPlan choose_in(DType dtype, const ConvArgs& a) {
   std::vector<int> arguments{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_SCRATCHPAD};
   if (a.bias) arguments.push_back(DNNL_ARG_BIAS);
+  const auto desc = forward_desc(ConvProblem(dtype, a.x, a.weight, a.y, a.geometry), static_cast<bool>(a.bias));
+  for (const bool fused : {true, false}) {
+    Forward::primitive_desc chosen(desc, attributes(a, fused), engine(), /*allow_empty=*/true);
+    if (a.residual && some_window_is_padding(a)) avoid_brgemm(chosen);
+    if (auto conv = make_primitive<Forward>(chosen, arguments))
+      return {.conv = conv, .weight = chosen.weights_desc(), .dtype = dtype, .activate_after = !fused};
+  }
+  return {};
+}
+
+ConvPlan choose(const ConvArgs& a) {
+  if (a.y.dtype == DType::f64 || a.x.numel() == 0 || a.weight.numel() == 0) return {};
   for (const DType dtype : {DType::bf16, DType::f32}) {
     if (dtype == DType::bf16 && (a.y.dtype != dtype || !has_bf16())) continue;
-    const auto desc = forward_desc(ConvProblem(dtype, a.x, a.weight, a.y, a.geometry), static_cast<bool>(a.bias));
-    for (const bool fused : {true, false}) {
-      Forward::primitive_desc chosen(desc, attributes(a, fused), engine(), /*allow_empty=*/true);
-      if (a.residual && some_window_is_padding(a)) avoid_brgemm(chosen);
-      if (auto conv = make_primitive<Forward>(chosen, arguments))
-        return {.conv = conv, .weight = chosen.weights_desc(), .dtype = dtype, .activate_after = !fused};
-    }
+    if (ConvPlan plan = unless_refused([&] { return choose_in(dtype, a); }); plan.conv) return plan;
   }
   return {};
 }

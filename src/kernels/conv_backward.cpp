@@ -20,7 +20,7 @@ GradPlan choose(DType dtype, Choose choose_in) {
   if (dtype == DType::f64) return {};
   for (const DType type : {DType::bf16, DType::f32}) {
     if (type == DType::bf16 && (dtype != type || !has_bf16())) continue;
-    if (GradPlan plan = choose_in(type); plan.grad) return plan;
+    if (GradPlan plan = unless_refused([&] { return choose_in(type); }); plan.grad) return plan;
   }
   return {};
 }
@@ -41,9 +41,27 @@ GradPlan choose_grad_input(const Array& g, const Array& weight, const ConvGeomet
   return {.grad = grad, .weight = chosen.weights_desc(), .dtype = type};
 }
 
-// The gradient of the weight comes in f32 whatever the activations are.
+/// Whether a place of the kernel lies in the padding for every result along one dimension.
+bool some_tap_is_padding(int64_t size, int64_t results, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad) {
+  const auto meets_data = [&](int64_t tap) {
+    for (int64_t i = 0; i < results; ++i)
+      if (const int64_t at = i * stride - pad + tap * dilation; at >= 0 && at < size) return true;
+    return false;
+  };
+  for (int64_t tap = 0; tap < kernel; ++tap)
+    if (!meets_data(tap)) return true;
+  return false;
+}
+bool some_tap_is_padding(const Array& x, const Array& g, const Array& dw, const ConvGeometry& c) {
+  return some_tap_is_padding(x.shape[2], g.shape[2], dw.shape[2], c.stride.h, c.dilation.h, c.padding.top) ||
+         some_tap_is_padding(x.shape[3], g.shape[3], dw.shape[3], c.stride.w, c.dilation.w, c.padding.left);
+}
+
+// The gradient of the weight comes in f32 whatever the activations are. oneDNN 2.6's bf16 kernels leave scratch's old
+// bytes at places of the kernel that never meet data.
 GradPlan choose_grad_weight(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dw, DType type) {
   using Backward = dnnl::convolution_backward_weights;
+  if (type == DType::bf16 && some_tap_is_padding(x, g, dw, geometry)) return {};
   const ConvProblem p(type, x, dw, g, geometry);
   const auto forward_op = forward_desc(p, false);
   const dnnl::convolution_forward::primitive_desc forward(forward_op, user_scratch(), engine(), /*allow_empty=*/true);

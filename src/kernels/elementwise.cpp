@@ -195,6 +195,13 @@ void activate(Activation activation, double alpha, double /*beta*/, const Array&
   map<2>({&x, &y}, {type, type}, kernel, alpha);
 }
 
+void activation_grad(Activation activation, double alpha, const Array& x, const Array& g, const Array& dx) {
+  const DType type = compute_dtype(x.dtype);
+  MapKernel kernel = type == DType::f32 ? simd_gradient(activation) : plain_gradient(activation, type);
+  CHECK(kernel != nullptr, "the activation has no gradient for {}", name_of(x.dtype));
+  map<3>({&x, &g, &dx}, {type, type, type}, kernel, alpha);
+}
+
 void where(const Array& cond, const Array& a, const Array& b, const Array& y) {
   visit_size(y.dtype, [&]<class U>(U) {
     for_each_block<4>({&cond, &a, &b, &y}, [](const Block<4>& block) {

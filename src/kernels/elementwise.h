@@ -56,6 +56,9 @@ void where(const Array& cond, const Array& a, const Array& b, const Array& y);
 /// that.
 void activate(Activation activation, double alpha, double beta, const Array& x, const Array& y);
 
+/// dx = g f'(x) for the same types and activations; relu, sigmoid and tanh take their result in place of x.
+void activation_grad(Activation activation, double alpha, const Array& x, const Array& g, const Array& dx);
+
 /// y = x between any two dtypes (as kernels/convert.h says) and any strides; transposes go in tiles.
 void copy(const Array& x, const Array& y);
 

@@ -15,9 +15,12 @@ MapKernel simd_kernel(Unary op);
 MapKernel simd_kernel(Binary op);
 MapKernel simd_kernel(Activation activation);
 
+MapKernel simd_gradient(Activation activation);
+
 // Plain loops for f32, f64 and integers; null where the operation does not make sense for the type.
 MapKernel plain_kernel(Unary op, DType dtype);
 MapKernel plain_kernel(Binary op, DType dtype);
 MapKernel plain_kernel(Activation activation, DType dtype);
+MapKernel plain_gradient(Activation activation, DType dtype);
 
 }  // namespace ingot::kernels

@@ -73,6 +73,18 @@ Primitive make_primitive(typename Operation::primitive_desc& desc, const std::ve
   return {};
 }
 
+/// What `choose` returns, or nothing where oneDNN refuses to describe the operation: it has bounds of its own on sizes,
+/// which what comes from a file may exceed.
+template <class Choose>
+auto unless_refused(const Choose& choose) -> decltype(choose()) {
+  try {
+    return choose();
+  } catch (const dnnl::error& error) {
+    if (error.status != dnnl_invalid_arguments && error.status != dnnl_unimplemented) throw;
+    return {};
+  }
+}
+
 /// A copy from one layout to another.
 Primitive make_reorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
 

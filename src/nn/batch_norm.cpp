@@ -6,7 +6,7 @@
 
 namespace ingot {
 
-BatchNormBase::BatchNormBase(int64_t features, const BatchNormOptions& norm) : num_features(features), options(norm) {
+NormBase::NormBase(int64_t features, const BatchNormOptions& norm) : num_features(features), options(norm) {
   require(features > 0, "BatchNorm", "num_features is {}, it must be positive", features);
   if (norm.affine) {
     parameter("weight", weight, ones({features}));
@@ -20,12 +20,16 @@ BatchNormBase::BatchNormBase(int64_t features, const BatchNormOptions& norm) : n
   }
 }
 
+void NormBase::check_input(const Tensor& x) const {
+  check_rank(x);
+  require(x.size(1) == num_features, type_name(), "x is {}, it must have {} channels", to_string(x.shape()),
+          num_features);
+}
+
 Tensor BatchNormBase::forward(const Tensor& x) { return forward_fused(x, std::nullopt, false); }
 
 Tensor BatchNormBase::forward_fused(const Tensor& x, const std::optional<Tensor>& residual, bool with_relu) {
   check_input(x);
-  require(x.size(1) == num_features, type_name(), "x is {}, it must have {} channels", to_string(x.shape()),
-          num_features);
   if (!uses_batch_statistics()) {
     Tensor y = batch_norm(x, *running_mean, *running_var, weight, bias, options.eps);
     if (residual) y = y + *residual;
@@ -34,15 +38,15 @@ Tensor BatchNormBase::forward_fused(const Tensor& x, const std::optional<Tensor>
   const BatchNormResult r = residual || with_relu
                                 ? batch_norm_train_fused(x, weight, bias, residual, with_relu, options.eps)
                                 : batch_norm_train(x, weight, bias, options.eps);
-  if (is_training() && running_mean && !r.mean.is_abstract())
-    update_running_stats(r.mean, r.var, x.numel() / num_features);
+  if (is_training() && running_mean && !r.mean.is_abstract()) {
+    const auto batches = static_cast<double>(++*num_batches_tracked->mutable_data<int64_t>());
+    update_running_stats(r.mean, r.var, x.numel() / num_features, options.momentum.value_or(1 / batches));
+  }
   return r.y;
 }
 
-void BatchNormBase::update_running_stats(const Tensor& mean, const Tensor& var, int64_t count) {
+void NormBase::update_running_stats(const Tensor& mean, const Tensor& var, int64_t count, double momentum) {
   const NoGrad no_grad;
-  const int64_t batches = ++*num_batches_tracked->mutable_data<int64_t>();
-  const double momentum = options.momentum ? *options.momentum : 1.0 / static_cast<double>(batches);
   const double bessel = static_cast<double>(count) / static_cast<double>(count - 1);
   const auto blend = [&](Tensor& running, const Tensor& batch, double factor) {
     copy_into(running, running * (1 - momentum) + cast(batch, running.dtype()) * (momentum * factor));
@@ -51,20 +55,20 @@ void BatchNormBase::update_running_stats(const Tensor& mean, const Tensor& var, 
   blend(*running_var, var, bessel);
 }
 
-void BatchNormBase::reset_parameters(RandomKey) {
+void NormBase::reset_parameters(RandomKey) {
   if (weight) constant_(*weight, 1);
   if (bias) constant_(*bias, 0);
   reset_running_stats();
 }
 
-void BatchNormBase::reset_running_stats() {
+void NormBase::reset_running_stats() {
   if (!running_mean) return;
   fill(*running_mean, 0);
   fill(*running_var, 1);
   fill(*num_batches_tracked, 0);
 }
 
-std::string BatchNormBase::extra_repr() const {
+std::string NormBase::extra_repr() const {
   return fmt::format("{}, eps={}, momentum={}, affine={}, track_running_stats={}", num_features,
                      python_text(options.eps), options.momentum ? python_text(*options.momentum) : "None",
                      python_text(options.affine), python_text(options.track_running_stats));
@@ -80,12 +84,17 @@ Tensor norm_relu(BatchNormBase& norm, ReLU& activation, const Tensor& x, const s
 }
 
 BatchNorm1d::BatchNorm1d(int64_t features, const BatchNormOptions& norm) : ModuleOf(features, norm) {}
-void BatchNorm1d::check_input(const Tensor& x) const {
+void BatchNorm1d::check_rank(const Tensor& x) const {
   require(x.rank() == 2 || x.rank() == 3, "BatchNorm1d", "x is {}, it must be [N,C] or [N,C,L]", to_string(x.shape()));
 }
 
+BatchNorm3d::BatchNorm3d(int64_t features, const BatchNormOptions& norm) : ModuleOf(features, norm) {}
+void BatchNorm3d::check_rank(const Tensor& x) const {
+  require(x.rank() == 5, "BatchNorm3d", "x is {}, it must be [N,C,D,H,W]", to_string(x.shape()));
+}
+
 BatchNorm2d::BatchNorm2d(int64_t features, const BatchNormOptions& norm) : ModuleOf(features, norm) {}
-void BatchNorm2d::check_input(const Tensor& x) const {
+void BatchNorm2d::check_rank(const Tensor& x) const {
   require(x.rank() == 4, "BatchNorm2d", "x is {}, it must be [N,C,H,W]", to_string(x.shape()));
 }
 

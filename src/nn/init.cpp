@@ -6,14 +6,10 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "ingot/ops.h"
+#include "nn/draw.h"
 
 namespace ingot {
 namespace {
-
-RandomKey key_or_next(MaybeKey key) { return key ? *key : Generator::current().next("init"); }
-
-// bf16 takes rounded f32 values.
-DType drawn_dtype(const Tensor& x) { return x.dtype() == DType::f64 ? DType::f64 : DType::f32; }
 
 double kaiming_std(const Tensor& x, const KaimingOptions& options) {
   const Fan fan = calculate_fan(x);
@@ -65,6 +61,9 @@ Tensor constant_(Tensor x, double value) {
   return x;
 }
 
+Tensor zeros_(Tensor x) { return constant_(std::move(x), 0); }
+Tensor ones_(Tensor x) { return constant_(std::move(x), 1); }
+
 Tensor xavier_uniform_(Tensor x, double gain, MaybeKey key) {
   const double bound = std::sqrt(3.0) * xavier_std(x, gain);
   return uniform_(x, -bound, bound, key);
@@ -79,22 +78,15 @@ Tensor kaiming_normal_(Tensor x, const KaimingOptions& options, MaybeKey key) {
   return normal_(x, 0, kaiming_std(x, options), key);
 }
 
-RandomKey parameter_key(RandomKey module, std::string_view parameter) {
-  return random_key(module.value, "parameter", parameter);
+Tensor caffe2_xavier_(Tensor x, MaybeKey key) { return kaiming_uniform_(std::move(x), {.a = 1}, key); }
+
+double bias_init_with_prob(double p) {
+  CHECK(p > 0 && p < 1, "bias_init_with_prob of {}: a probability between 0 and 1 is expected", p);
+  return -std::log((1 - p) / p);
 }
 
-// Last names first, so that a tie's first name decides.
-void init_weights(Module& module, uint64_t seed) {
-  std::vector<std::string> covered;
-  NamedModules drawn;
-  for (const auto& [name, m] : module.named_modules()) {
-    const auto inside = [&](const std::string& prefix) { return name.starts_with(prefix); };
-    if (std::any_of(covered.begin(), covered.end(), inside)) continue;
-    if (m->resets_children()) covered.push_back(name.empty() ? "" : name + ".");
-    drawn.emplace_back(name, m);
-  }
-  for (auto it = drawn.rbegin(); it != drawn.rend(); ++it)
-    it->second->reset_parameters(random_key(seed, "init", it->first));
+RandomKey parameter_key(RandomKey module, std::string_view parameter) {
+  return random_key(module.value, "parameter", parameter);
 }
 
 }  // namespace ingot

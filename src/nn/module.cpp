@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "ingot/ops.h"
 #include "nn/hooks.h"
+#include "nn/init_state.h"
 #include "nn/text.h"
 #include "tensor/impl.h"
 
@@ -16,10 +17,6 @@ namespace ingot {
 namespace {
 
 thread_local bool t_skip_init = false;
-
-std::string dotted(const std::string& prefix, const std::string& name) {
-  return prefix.empty() ? name : prefix + "." + name;
-}
 
 // Casts in place, so that all handles on the tensor see it.
 void cast_in_place(Tensor& x, DType dtype) {
@@ -92,7 +89,8 @@ Module::Module(const Module& other)
       buffers_(other.buffers_),
       children_(other.children_),
       scope_(other.scope_),
-      training_(other.training_) {}
+      training_(other.training_),
+      init_state_(other.init_state_ ? std::make_shared<InitState>(*other.init_state_) : nullptr) {}
 
 Module::Module(Module&& other) noexcept
     : parameters_(std::move(other.parameters_)),
@@ -100,7 +98,8 @@ Module::Module(Module&& other) noexcept
       children_(std::move(other.children_)),
       scope_(std::move(other.scope_)),
       training_(other.training_),
-      hooks_(std::move(other.hooks_)) {
+      hooks_(std::move(other.hooks_)),
+      init_state_(std::move(other.init_state_)) {
   if (hooks_) hooks_->owner = this;
 }
 
@@ -112,6 +111,7 @@ Module& Module::operator=(Module&& other) noexcept {
   children_ = std::move(other.children_);
   training_ = other.training_;
   hooks_ = std::move(other.hooks_);
+  init_state_ = std::move(other.init_state_);
   if (hooks_) hooks_->owner = this;
   set_scope(scope_);
   return *this;

@@ -19,9 +19,21 @@ std::string python_tuple(const Pads& p) {
 }
 std::string python_text(const Pads& p) { return p == Pads(p.top) ? fmt::format("{}", p.top) : python_tuple(p); }
 
+std::string python_tuple(Triple t) { return fmt::format("({}, {}, {})", t.d, t.h, t.w); }
+std::string python_text(Triple t) { return t == Triple(t.d) ? fmt::format("{}", t.d) : python_tuple(t); }
+
+std::string_view name_of(PadMode mode) {
+  constexpr std::string_view kNames[] = {"zeros", "reflect", "replicate", "circular"};
+  return kNames[static_cast<size_t>(mode)];
+}
+
 std::string indented(std::string text) {
   for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 3) text.insert(at + 1, "  ");
   return text;
+}
+
+std::string dotted(const std::string& prefix, const std::string& name) {
+  return prefix.empty() ? name : prefix + "." + name;
 }
 
 }  // namespace ingot

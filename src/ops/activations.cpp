@@ -5,6 +5,7 @@
 #include "ops/defs.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
+#include "tensor/symbols.h"
 
 namespace ingot {
 namespace {
@@ -20,81 +21,106 @@ Results infer(const InferArgs& a) {
   return a.in[0];
 }
 
-Tensor zero_of(const VjpArgs& a) { return scalar(0, a.grad[0].dtype()); }
-
-Tensors vjp_relu(const VjpArgs& a) { return {where(a.out[0] > 0.0, a.grad[0], zero_of(a))}; }
-Tensors vjp_relu6(const VjpArgs& a) {
-  return {where(a.in[0] > 0.0, where(a.in[0] < 6.0, a.grad[0], zero_of(a)), zero_of(a))};
-}
-Tensors vjp_leaky_relu(const VjpArgs& a) {
-  return {where(a.in[0] > 0.0, a.grad[0], a.grad[0] * a.as<AlphaAttrs>().alpha)};
-}
-// alpha e^x below 0
-Tensors vjp_elu(const VjpArgs& a) {
-  return {where(a.in[0] > 0.0, a.grad[0], a.grad[0] * exp(minimum(a.in[0], 0.0)) * a.as<AlphaAttrs>().alpha)};
-}
-Tensors vjp_sigmoid(const VjpArgs& a) { return {a.grad[0] * a.out[0] * (1.0 - a.out[0])}; }
-Tensors vjp_tanh(const VjpArgs& a) { return {a.grad[0] * (1.0 - square(a.out[0]))}; }
-// s (1 + x (1 - s)), s = sigmoid(x)
-Tensors vjp_silu(const VjpArgs& a) {
-  const Tensor s = sigmoid(a.in[0]);
-  return {a.grad[0] * s * (1.0 + a.in[0] * (1.0 - s))};
-}
-// Phi(x) + x phi(x)
-Tensors vjp_gelu(const VjpArgs& a) {
-  const Tensor& x = a.in[0];
-  const Tensor cdf = 0.5 * (1.0 + erf(x * (1 / std::numbers::sqrt2)));
-  const Tensor pdf = exp(square(x) * -0.5) * (std::numbers::inv_sqrtpi / std::numbers::sqrt2);
-  return {a.grad[0] * (cdf + x * pdf)};
-}
-// 0 below -3, 1 above 3, (2x + 3) / 6 between
-Tensors vjp_hardswish(const VjpArgs& a) {
-  const Tensor middle = a.grad[0] * (a.in[0] * 2.0 + 3.0) * (1.0 / 6);
-  return {where(a.in[0] > 3.0, a.grad[0], where(a.in[0] < -3.0, zero_of(a), middle))};
-}
-Tensors vjp_hardsigmoid(const VjpArgs& a) {
-  return {where(a.in[0] > -3.0, where(a.in[0] < 3.0, a.grad[0] * (1.0 / 6), zero_of(a)), zero_of(a))};
-}
-// x tanh(softplus(x)): t + x s (1 - t^2), s = sigmoid(x)
-Tensors vjp_mish(const VjpArgs& a) {
-  const Tensor& x = a.in[0];
-  const Tensor softplus = maximum(x, 0.0) + log(1.0 + exp(-abs(x)));
-  const Tensor t = tanh(softplus);
-  return {a.grad[0] * (t + x * sigmoid(x) * (1.0 - square(t)))};
+// relu, sigmoid and tanh know their gradient from the result, the others from the input.
+constexpr bool keeps_output(Activation kind) {
+  return kind == Activation::relu || kind == Activation::sigmoid || kind == Activation::tanh;
 }
 
-const Keeps kInput{.inputs = {0}};
-const Keeps kOutput{.outputs = {0}};
+template <Activation kKind>
+Tensors vjp(const VjpArgs& a) {
+  const double alpha = a.attrs ? a.as<AlphaAttrs>().alpha : 0;
+  const Tensor& kept = keeps_output(kKind) ? a.out[0] : a.in[0];
+  return {apply(kActivationGrad, {kept, a.grad[0]}, ActivationGradAttrs{kKind, alpha})};
+}
+
+Results infer_grad(const InferArgs& a) {
+  check_floating(a.in[0]);
+  check_same_dtype(a.in[0], a.in[1]);
+  CHECK(equal_shapes(a.in[0].shape, a.in[1].shape), "{} and the gradient {} differ", to_string(a.in[0].shape),
+        to_string(a.in[1].shape));
+  CHECK(a.as<ActivationGradAttrs>().activation != Activation::none, "activation is missing");
+  return a.in[0];
+}
+void eval_grad(const EvalArgs& a) {
+  const auto& attrs = a.as<ActivationGradAttrs>();
+  kernels::activation_grad(attrs.activation, attrs.alpha, a.in[0], a.in[1], a.out[0]);
+}
+
+/// f'(x) by plain ops; x is the result where keeps_output().
+Tensor slope(Activation kind, const Tensor& x, double alpha) {
+  const Tensor zero = scalar(0, x.dtype()), one = scalar(1, x.dtype());
+  const auto between = [&](double low, double high, const Tensor& inside) {
+    return where(x > low, where(x < high, inside, zero), zero);
+  };
+  switch (kind) {
+    case Activation::none:
+      break;
+    case Activation::relu:
+      return where(x > 0.0, one, zero);
+    case Activation::relu6:
+      return between(0, 6, one);
+    case Activation::leaky_relu:
+      return where(x > 0.0, one, scalar(alpha, x.dtype()));
+    case Activation::elu:  // alpha e^x below 0
+      return where(x > 0.0, one, exp(minimum(x, 0.0)) * alpha);
+    case Activation::sigmoid:
+      return x * (1.0 - x);
+    case Activation::tanh:
+      return 1.0 - square(x);
+    case Activation::silu: {  // s (1 + x (1 - s)), s = sigmoid(x)
+      const Tensor s = sigmoid(x);
+      return s * (1.0 + x * (1.0 - s));
+    }
+    case Activation::gelu: {  // Phi(x) + x phi(x)
+      const Tensor cdf = 0.5 * (1.0 + erf(x * (1 / std::numbers::sqrt2)));
+      return cdf + x * exp(square(x) * -0.5) * (std::numbers::inv_sqrtpi / std::numbers::sqrt2);
+    }
+    case Activation::hardswish:  // 0 below -3, 1 above 3, (2x + 3) / 6 between
+      return where(x > 3.0, one, where(x < -3.0, zero, (x * 2.0 + 3.0) * (1.0 / 6)));
+    case Activation::hardsigmoid:
+      return between(-3, 3, scalar(1.0 / 6, x.dtype()));
+    case Activation::mish: {  // x tanh(softplus(x)): t + x s (1 - t^2), s = sigmoid(x)
+      const Tensor t = tanh(softplus(x));
+      return t + x * sigmoid(x) * (1.0 - square(t));
+    }
+  }
+  fail("activation {} has no gradient", static_cast<int>(kind));
+}
+Tensors expand_grad(const ExpandArgs& a) {
+  const auto& attrs = a.as<ActivationGradAttrs>();
+  return {a.in[1] * slope(attrs.activation, a.in[0], attrs.alpha)};
+}
+
+template <Activation kKind>
+OpDef definition(std::string_view name, const AttrsType* attrs = nullptr) {
+  return {.name = name,
+          .attrs = attrs,
+          .infer = infer,
+          .eval = eval<kKind>,
+          .vjp = vjp<kKind>,
+          .keeps = keeps_output(kKind) ? Keeps{.outputs = {0}} : Keeps{.inputs = {0}}};
+}
 
 }  // namespace
 
-const OpDef kRelu{.name = "relu", .infer = infer, .eval = eval<Activation::relu>, .vjp = vjp_relu, .keeps = kOutput};
-const OpDef kRelu6{.name = "relu6", .infer = infer, .eval = eval<Activation::relu6>, .vjp = vjp_relu6, .keeps = kInput};
-const OpDef kLeakyRelu{.name = "leaky_relu",
-                       .attrs = &attrs_of<AlphaAttrs>,
-                       .infer = infer,
-                       .eval = eval<Activation::leaky_relu>,
-                       .vjp = vjp_leaky_relu,
-                       .keeps = kInput};
-const OpDef kElu{.name = "elu",
-                 .attrs = &attrs_of<AlphaAttrs>,
-                 .infer = infer,
-                 .eval = eval<Activation::elu>,
-                 .vjp = vjp_elu,
-                 .keeps = kInput};
-const OpDef kSigmoid{
-    .name = "sigmoid", .infer = infer, .eval = eval<Activation::sigmoid>, .vjp = vjp_sigmoid, .keeps = kOutput};
-const OpDef kTanh{.name = "tanh", .infer = infer, .eval = eval<Activation::tanh>, .vjp = vjp_tanh, .keeps = kOutput};
-const OpDef kSilu{.name = "silu", .infer = infer, .eval = eval<Activation::silu>, .vjp = vjp_silu, .keeps = kInput};
-const OpDef kGelu{.name = "gelu", .infer = infer, .eval = eval<Activation::gelu>, .vjp = vjp_gelu, .keeps = kInput};
-const OpDef kHardswish{
-    .name = "hardswish", .infer = infer, .eval = eval<Activation::hardswish>, .vjp = vjp_hardswish, .keeps = kInput};
-const OpDef kHardsigmoid{.name = "hardsigmoid",
-                         .infer = infer,
-                         .eval = eval<Activation::hardsigmoid>,
-                         .vjp = vjp_hardsigmoid,
-                         .keeps = kInput};
-const OpDef kMish{.name = "mish", .infer = infer, .eval = eval<Activation::mish>, .vjp = vjp_mish, .keeps = kInput};
+const OpDef kRelu = definition<Activation::relu>("relu");
+const OpDef kRelu6 = definition<Activation::relu6>("relu6");
+const OpDef kLeakyRelu = definition<Activation::leaky_relu>("leaky_relu", &attrs_of<AlphaAttrs>);
+const OpDef kElu = definition<Activation::elu>("elu", &attrs_of<AlphaAttrs>);
+const OpDef kSigmoid = definition<Activation::sigmoid>("sigmoid");
+const OpDef kTanh = definition<Activation::tanh>("tanh");
+const OpDef kSilu = definition<Activation::silu>("silu");
+const OpDef kGelu = definition<Activation::gelu>("gelu");
+const OpDef kHardswish = definition<Activation::hardswish>("hardswish");
+const OpDef kHardsigmoid = definition<Activation::hardsigmoid>("hardsigmoid");
+const OpDef kMish = definition<Activation::mish>("mish");
+/// (x or y, g) -> g f'(x).
+const OpDef kActivationGrad{.name = "activation_grad",
+                            .attrs = &attrs_of<ActivationGradAttrs>,
+                            .operands = {2, 2},
+                            .infer = infer_grad,
+                            .eval = eval_grad,
+                            .expand = expand_grad};
 
 Tensor relu(const Tensor& x) { return apply(kRelu, {x}); }
 Tensor relu6(const Tensor& x) { return apply(kRelu6, {x}); }
@@ -104,6 +130,21 @@ Tensor sigmoid(const Tensor& x) { return apply(kSigmoid, {x}); }
 Tensor tanh(const Tensor& x) { return apply(kTanh, {x}); }
 Tensor silu(const Tensor& x) { return apply(kSilu, {x}); }
 Tensor gelu(const Tensor& x) { return apply(kGelu, {x}); }
+Tensor gelu_tanh(const Tensor& x) {
+  constexpr double kScale = std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
+  return x * 0.5 * (1.0 + tanh((x + x * x * x * 0.044715) * kScale));
+}
+Tensor selu(const Tensor& x) {
+  constexpr double kAlpha = 1.6732632423543772848170429916717, kScale = 1.0507009873554804934193349852946;
+  return elu(x, kAlpha) * kScale;
+}
+Tensor prelu(const Tensor& x, const Tensor& weight) {
+  const bool one = weight.numel() == 1;
+  CHECK(weight.rank() <= 1 && (one || (x.rank() >= 2 && weight.numel() == x.size(1))),
+        "[prelu] the slope {} must have 1 element, or one for each channel of {}", to_string(weight.shape()),
+        to_string(x.shape()));
+  return where(x > 0.0, x, x * (one ? reshape(weight, {}) : per_channel(weight, x.rank())));
+}
 Tensor hardswish(const Tensor& x) { return apply(kHardswish, {x}); }
 Tensor hardsigmoid(const Tensor& x) { return apply(kHardsigmoid, {x}); }
 Tensor mish(const Tensor& x) { return apply(kMish, {x}); }

@@ -114,6 +114,18 @@ struct LinearFusedAttrs {
       std::tuple{field("activation", &LinearFusedAttrs::activation), field("alpha", &LinearFusedAttrs::alpha)};
 };
 
+struct LayerNormAttrs {
+  double eps = 1e-5;
+  static constexpr auto fields = std::tuple{field("eps", &LayerNormAttrs::eps)};
+};
+
+struct ActivationGradAttrs {
+  Activation activation = Activation::none;
+  double alpha = 0;
+  static constexpr auto fields =
+      std::tuple{field("activation", &ActivationGradAttrs::activation), field("alpha", &ActivationGradAttrs::alpha)};
+};
+
 struct BatchNormAttrs {
   double eps = 1e-5;
   static constexpr auto fields = std::tuple{field("eps", &BatchNormAttrs::eps)};

@@ -35,8 +35,10 @@ Results infer_train(const InferArgs& a) {
   for (const int64_t d : all_but_channels(static_cast<int64_t>(y.shape.size())))
     count = count * y.shape[static_cast<size_t>(d)];
   CHECK(!(count == 1), "training needs more than one value a channel, x is {}", to_string(y.shape));
-  if (a.has(3))
+  if (a.has(3)) {
+    check_same_dtype(y, a.in[3]);
     CHECK(a.in[3].shape == y.shape, "the residual {} must be {}", to_string(a.in[3].shape), to_string(y.shape));
+  }
   const Spec stats{.shape = {y.shape[1]}, .dtype = stats_dtype(y.dtype)};
   return Results({y, stats, stats, stats}, 1);  // y, mean, var; saved: 1 / sqrt(var + eps)
 }
@@ -115,6 +117,7 @@ Results infer_grad(const InferArgs& a) {
     if (!a.in[i].defined) continue;
     const bool like_x = i == 1 || i == 5;  // g and y
     check_floating(a.in[i]);
+    if (like_x) check_same_dtype(x, a.in[i]);
     CHECK(a.in[i].shape == (like_x ? x.shape : Shape{x.shape[1]}), "operand {} is {}, x is {}", i,
           to_string(a.in[i].shape), to_string(x.shape));
   }

@@ -41,7 +41,7 @@ Tensors vjp_mul(const VjpArgs& a) {
 }
 // d(a/b) = g / b and -g a / b^2
 Tensors vjp_div(const VjpArgs& a) {
-  const Tensor da = a.grad[0] / a.in[1];
+  Tensor da = a.grad[0] / a.in[1];
   return spread_back(a, [&] { return da; }, [&] { return -da * a.in[0] / a.in[1]; });
 }
 

@@ -28,6 +28,9 @@ Tensors vjp_sqrt(const VjpArgs& a) { return {a.grad[0] / (a.out[0] * 2.0)}; }
 Tensors vjp_rsqrt(const VjpArgs& a) { return {a.grad[0] * a.out[0] * a.out[0] * a.out[0] * -0.5}; }
 Tensors vjp_exp(const VjpArgs& a) { return {a.grad[0] * a.out[0]}; }
 Tensors vjp_log(const VjpArgs& a) { return {a.grad[0] / a.in[0]}; }
+Tensors vjp_expm1(const VjpArgs& a) { return {a.grad[0] * (a.out[0] + 1.0)}; }
+Tensors vjp_log1p(const VjpArgs& a) { return {a.grad[0] / (a.in[0] + 1.0)}; }
+Tensors vjp_softplus(const VjpArgs& a) { return {a.grad[0] * sigmoid(a.in[0])}; }
 Tensors vjp_reciprocal(const VjpArgs& a) { return {-a.grad[0] * a.out[0] * a.out[0]}; }
 // erf'(x) = 2/sqrt(pi) exp(-x^2)
 Tensors vjp_erf(const VjpArgs& a) { return {a.grad[0] * exp(-square(a.in[0])) * (2 * std::numbers::inv_sqrtpi)}; }
@@ -80,6 +83,12 @@ const OpDef kRsqrt{
     .name = "rsqrt", .infer = infer_floating, .eval = eval<Unary::rsqrt>, .vjp = vjp_rsqrt, .keeps = kOutput};
 const OpDef kExp{.name = "exp", .infer = infer_floating, .eval = eval<Unary::exp>, .vjp = vjp_exp, .keeps = kOutput};
 const OpDef kLog{.name = "log", .infer = infer_floating, .eval = eval<Unary::log>, .vjp = vjp_log, .keeps = kInput};
+const OpDef kExpm1{
+    .name = "expm1", .infer = infer_floating, .eval = eval<Unary::expm1>, .vjp = vjp_expm1, .keeps = kOutput};
+const OpDef kLog1p{
+    .name = "log1p", .infer = infer_floating, .eval = eval<Unary::log1p>, .vjp = vjp_log1p, .keeps = kInput};
+const OpDef kSoftplus{
+    .name = "softplus", .infer = infer_floating, .eval = eval<Unary::softplus>, .vjp = vjp_softplus, .keeps = kInput};
 const OpDef kReciprocal{.name = "reciprocal",
                         .infer = infer_floating,
                         .eval = eval<Unary::reciprocal>,
@@ -108,6 +117,9 @@ Tensor sqrt(const Tensor& x) { return apply(kSqrt, {x}); }
 Tensor rsqrt(const Tensor& x) { return apply(kRsqrt, {x}); }
 Tensor exp(const Tensor& x) { return apply(kExp, {x}); }
 Tensor log(const Tensor& x) { return apply(kLog, {x}); }
+Tensor expm1(const Tensor& x) { return apply(kExpm1, {x}); }
+Tensor log1p(const Tensor& x) { return apply(kLog1p, {x}); }
+Tensor softplus(const Tensor& x) { return apply(kSoftplus, {x}); }
 Tensor reciprocal(const Tensor& x) { return apply(kReciprocal, {x}); }
 Tensor floor(const Tensor& x) { return apply(kFloor, {x}); }
 Tensor erf(const Tensor& x) { return apply(kErf, {x}); }

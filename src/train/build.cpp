@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "base/check.h"
-#include "ingot/init.h"
 #include "ingot/losses.h"
 
 namespace ingot {
@@ -67,14 +66,14 @@ std::unique_ptr<LRScheduler> make_one(const SchedulerConfig& config, const Place
 
 }  // namespace
 
-std::unique_ptr<Module> make_model(const ModelConfig& config, const Task& task, uint64_t seed) {
+std::unique_ptr<Module> make_unset_model(const ModelConfig& config, const Task& task) {
   ModelOptions options = config.options;
   options.num_classes = task.classes();
   options.in_channels = task.input[0].value();
   if (config.type == "small_cnn") options.image_size = task.input[1].value();
-  const SkipInit drawn_below;
+  const SkipInit unset;
   auto model = make_model(config.type, options);
-  init_weights(*model, seed);
+  model->set_init_cfg(config.init_cfg);
   return model;
 }
 

@@ -10,8 +10,8 @@
 // From sections of a TrainConfig to the objects that they describe.
 namespace ingot {
 
-/// The model for this task, its weights drawn by the seed.
-std::unique_ptr<Module> make_model(const ModelConfig& config, const Task& task, uint64_t seed);
+/// The model for this task with its init_cfg, its parameters unset: they are loaded, or set by init_weights.
+std::unique_ptr<Module> make_unset_model(const ModelConfig& config, const Task& task);
 
 /// Scores and class indices to a mean over the batch.
 using Loss = std::function<Tensor(const Tensor& scores, const Tensor& target)>;

@@ -13,8 +13,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Metadata = std::map<std::string, std::string>;
 
-constexpr std::string_view kModel = "model.", kOptimizer = "optimizer.";
-constexpr const char* kFormat = "ingot_checkpoint";
+constexpr std::string_view kOptimizer = "optimizer.";
 constexpr const char* kVersion = "1";
 constexpr const char* kMetadataHash = "metadata_hash";
 
@@ -100,15 +99,15 @@ std::vector<OptimizerState::Group> groups_of(const Json& json) {
 
 TensorMap tensors_of(const Checkpoint& checkpoint) {
   TensorMap out;
-  for (const auto& [name, tensor] : checkpoint.model) out.emplace(fmt::format("{}{}", kModel, name), tensor);
+  for (const auto& [name, tensor] : checkpoint.model) out.emplace(fmt::format("{}{}", kModelPrefix, name), tensor);
   for (const auto& [index, state] : checkpoint.optimizer.state)
     for (const auto& [name, tensor] : state) out.emplace(fmt::format("{}{}.{}", kOptimizer, index, name), tensor);
   return out;
 }
 
 void take_tensor(std::string_view name, const Tensor& tensor, Checkpoint& out) {
-  if (name.starts_with(kModel)) {
-    out.model.emplace_back(name.substr(kModel.size()), tensor);
+  if (name.starts_with(kModelPrefix)) {
+    out.model.emplace_back(name.substr(kModelPrefix.size()), tensor);
     return;
   }
   CHECK(name.starts_with(kOptimizer), "tensor '{}' belongs neither to the model nor to the optimizer", name);
@@ -133,7 +132,7 @@ std::string hash_metadata(const Metadata& metadata) {
 }
 
 void verify(const Safetensors& file, const std::filesystem::path& path) {
-  const auto format = file.metadata.find(kFormat);
+  const auto format = file.metadata.find(kRunCheckpoint);
   CHECK(format != file.metadata.end(), "{}: is not a checkpoint of a training run", path.string());
   CHECK(format->second == kVersion, "{}: is a checkpoint of version '{}', this program reads {}", path.string(),
         format->second, kVersion);
@@ -147,7 +146,7 @@ void verify(const Safetensors& file, const std::filesystem::path& path) {
 
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint) {
   const TensorMap tensors = tensors_of(checkpoint);
-  Metadata metadata{{kFormat, kVersion},
+  Metadata metadata{{kRunCheckpoint, kVersion},
                     {"loop", to_json(checkpoint.loop).dump()},
                     {"task", to_json(checkpoint.task).dump()},
                     {"optimizer", to_json(checkpoint.optimizer.param_groups).dump()},

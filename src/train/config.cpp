@@ -83,6 +83,7 @@ std::vector<std::string> split(std::string_view path) {
 /// The schema one step below, or null where it has none: resolving will say what is wrong.
 const ConfigSchema* below(const ConfigSchema* schema, const ConfigNode& node, const std::string& key) {
   if (schema == nullptr) return nullptr;
+  if (schema->kind == ConfigSchema::Kind::list && schema->one && node.is_map()) schema = schema->element.get();
   if (schema->kind == ConfigSchema::Kind::list || schema->kind == ConfigSchema::Kind::map) return schema->element.get();
   if (schema->kind == ConfigSchema::Kind::variant) {
     static const ConfigSchema kText = ConfigSchema::text();

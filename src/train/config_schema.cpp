@@ -39,6 +39,14 @@ ConfigSchema ConfigSchema::or_null() && {
   nullable = true;
   return std::move(*this);
 }
+ConfigSchema ConfigSchema::or_one() && {
+  one = true;
+  return std::move(*this);
+}
+ConfigSchema ConfigSchema::or_without_type(ConfigSchema object) && {
+  untyped = std::make_shared<const ConfigSchema>(std::move(object));
+  return std::move(*this);
+}
 const ConfigField* ConfigSchema::field(std::string_view name) const {
   const auto it = std::find_if(fields.begin(), fields.end(), [&](const ConfigField& f) { return f.name == name; });
   return it == fields.end() ? nullptr : &*it;
@@ -148,6 +156,8 @@ class Resolver {
     return at_place(ConfigNode::scalar(node.text(), true), node);
   }
   ConfigNode list(const ConfigNode& node, const ConfigSchema& schema, const std::string& path) {
+    if (schema.one && !node.is_list() && !node.is_null())
+      return at_place(ConfigNode::list({resolve(node, *schema.element, path)}), node);
     if (!node.is_list()) return wrong(node, path, "a list");
     if (schema.length != 0 && node.items().size() != schema.length)
       error(node, "{} has {} elements, {} are expected", name_of(path), node.items().size(), schema.length);
@@ -206,11 +216,20 @@ class Resolver {
     return fmt::format("; it comes from the base: '_delete_: true' beside the type in {} drops what the base says",
                        *type->place.source);
   }
+  ConfigNode without_type(const ConfigNode& node, const ConfigSchema& schema, const std::string& path) {
+    for (const auto& [key, value] : node.entries())
+      if (schema.field(key) == nullptr) {
+        error(value, "{} has '{}' but no 'type', which it needs for that", name_of(path), key);
+        return node;
+      }
+    return object(node, schema, path, path);
+  }
   ConfigNode variant(const ConfigNode& node, const ConfigSchema& schema, const std::string& path) {
     if (!node.is_map()) return wrong(node, path, "a map with a 'type'");
     std::vector<std::string> names;
     for (const auto& [name, unused] : schema.types) names.push_back(name);
     const ConfigNode* type = node.find("type");
+    if (type == nullptr && schema.untyped) return without_type(node, *schema.untyped, path);
     if (type == nullptr || !type->is_scalar()) {
       error(type ? *type : node, "{} needs a 'type', one of {}", name_of(path), join(names, ", "));
       return node;

@@ -25,10 +25,12 @@ struct ConfigSchema {
   double min = -std::numeric_limits<double>::infinity(), max = std::numeric_limits<double>::infinity();  // of numbers
   std::vector<std::string> choices = {};
   size_t length = 0;                                 // of a list; 0: any
+  bool one = false;                                  // an element that stands alone is a list of it
   std::shared_ptr<const ConfigSchema> element = {};  // of a list or a map with free keys
   std::vector<ConfigField> fields;                   // of an object (no initialiser: their type is not complete yet)
   /// A map whose key "type" decides which object it is: {"SGD", its fields}, ...
   std::vector<std::pair<std::string, ConfigSchema>> types = {};
+  std::shared_ptr<const ConfigSchema> untyped = {};  // the object that it is without a "type"; none: it needs one
 
   static ConfigSchema boolean();
   static ConfigSchema integer();
@@ -43,6 +45,8 @@ struct ConfigSchema {
   ConfigSchema at_least(double least) &&;
   ConfigSchema within(double least, double most) &&;
   ConfigSchema or_null() &&;
+  ConfigSchema or_one() &&;
+  ConfigSchema or_without_type(ConfigSchema object) &&;
 
   const ConfigField* field(std::string_view name) const;
   const ConfigSchema* type(std::string_view name) const;

@@ -81,7 +81,7 @@ Run open_run(const fs::path& folder, const std::string& which) {
   Checkpoint checkpoint = load_checkpoint(path);
   run.task = std::move(checkpoint.task);
   try {
-    run.model = make_model(run.config.model, run.task, run.config.seed);
+    run.model = make_unset_model(run.config.model, run.task);
     run.model->load_state_dict(checkpoint.model);
   } catch (const Error& error) {
     fail("{}: does not fit the run's config: {}", path.string(), error.what());

@@ -5,6 +5,7 @@
 #include "ingot/train.h"
 #include "train/build.h"
 #include "train/config.h"
+#include "train/init_config.h"
 
 namespace ingot {
 namespace {
@@ -122,10 +123,12 @@ struct Section<ModelConfig> {
   std::string type = "small_cnn";
   std::optional<std::vector<int64_t>> widths;
   std::optional<double> dropout;
+  InitCfg init_cfg;
   static constexpr auto config =
       std::tuple{required_key("type", &Section::type, [] { return ConfigSchema::choice(model_names()); }),
                  optional_key("widths", &Section::widths, [] { return ConfigSchema::list_of(count()).or_null(); }),
-                 optional_key("dropout", &Section::dropout, share_or_null)};
+                 optional_key("dropout", &Section::dropout, share_or_null),
+                 optional_key("init_cfg", &Section::init_cfg, [] { return schema_of<InitCfg>().or_one(); })};
 };
 
 }  // namespace
@@ -158,10 +161,10 @@ struct ConfigCodec<ModelConfig> {
   static ConfigSchema schema() { return schema_of<Keys>(); }
   static ModelConfig read(const ConfigNode& node) {
     const auto keys = read_config<Keys>(node);
-    return {.type = keys.type, .options = {.dropout = keys.dropout, .widths = keys.widths}};
+    return {.type = keys.type, .options = {.dropout = keys.dropout, .widths = keys.widths}, .init_cfg = keys.init_cfg};
   }
   static ConfigNode write(const ModelConfig& value) {
-    return ConfigCodec<Keys>::write({value.type, value.options.widths, value.options.dropout});
+    return ConfigCodec<Keys>::write({value.type, value.options.widths, value.options.dropout, value.init_cfg});
   }
 };
 /// A choice among sections by the key "type".
@@ -230,12 +233,16 @@ struct Section<TrainConfig> : TrainConfig {
 
 /// Builds the section once, for what only its constructor can say, and gives its error a place.
 template <class F>
-void check_section(const ConfigNode& root, std::string_view section, const F& build) {
+void check_at(const ConfigNode& node, std::string_view section, const F& build) {
   try {
     build();
   } catch (const Error& error) {
-    fail("{}: {}: {}", root.at(section).place.str(), section, error.what());
+    fail("{}: {}: {}", node.place.str(), section, error.what());
   }
+}
+template <class F>
+void check_section(const ConfigNode& root, std::string_view section, const F& build) {
+  check_at(root.at(section), section, build);
 }
 
 void check_data(const DataConfig& data) {
@@ -244,9 +251,12 @@ void check_data(const DataConfig& data) {
 }
 
 void check_config(const ConfigNode& root, const TrainConfig& config) {
-  check_section(root, "model", [&] {
-    const SkipInit no_values;
-    make_model(config.model.type, config.model.options);
+  const SkipInit no_values;
+  std::unique_ptr<Module> model;
+  check_section(root, "model", [&] { model = make_model(config.model.type, config.model.options); });
+  check_at(root.at("model").at("init_cfg"), "model", [&] {
+    model->set_init_cfg(config.model.init_cfg);
+    check_init_cfg(*model);
   });
   check_section(root, "data", [&] { check_data(config.data); });
   const auto optimizer_and = [&](const auto& then) {

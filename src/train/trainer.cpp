@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "ingot/data_loader.h"
+#include "ingot/init.h"
 #include "ingot/train.h"
 #include "train/build.h"
 #include "train/checkpoint.h"
@@ -69,9 +70,21 @@ struct Trainer::Impl {
 namespace {
 
 /// Before the data is read, which takes longer.
-const TrainConfig& checked(const TrainConfig& config, const TrainOptions& options) {
+TrainConfig checked(TrainConfig config, const TrainOptions& options) {
   check_run_folder(config, options);
   return config;
+}
+
+/// A run that was killed in its first epoch has nothing to resume from.
+bool has_checkpoint(const TrainOptions& options) {
+  return options.resume && std::filesystem::exists(RunFiles(options.out).last);
+}
+
+/// With initial values, unless a checkpoint's will take their place: what they came from may be gone.
+std::unique_ptr<Module> starting_model(const TrainConfig& config, const TrainOptions& options, const Task& task) {
+  auto model = make_unset_model(config.model, task);
+  if (!has_checkpoint(options)) init_weights(*model, config.seed);
+  return model;
 }
 
 }  // namespace
@@ -80,7 +93,7 @@ Trainer::Impl::Impl(const TrainConfig& train_config, const TrainOptions& train_o
     : config(checked(train_config, train_options)),
       options(train_options),
       data(load_data(config.data)),
-      model(make_model(config.model, data.task, config.seed)),
+      model(starting_model(config, options, data.task)),
       loss(make_loss(config.loss)),
       optimizer(make_optimizer(config.optimizer, model->parameters())),
       loader(augmented(data.train, data.task, config.data.augment), loader_options(config)),
@@ -88,12 +101,11 @@ Trainer::Impl::Impl(const TrainConfig& train_config, const TrainOptions& train_o
   CHECK(batches > 0, "data.drop_last leaves no batch: {} training images are fewer than data.batch_size {}",
         data.train->size(), config.data.batch_size);
   scheduler = make_scheduler(config.scheduler, *optimizer, config.epochs, batches);
-  if (options.resume) resume();
+  if (has_checkpoint(options)) resume();
 }
 
 void Trainer::Impl::resume() {
   const RunFiles files(options.out);
-  if (!std::filesystem::exists(files.last)) return;  // it was killed in its first epoch: from the start
   const Checkpoint from = load_checkpoint(files.last);
   CHECK(from.data_hash == data.hash, "{}: the run was trained on other data (hash {}, now {})", files.last.string(),
         from.data_hash, data.hash);

@@ -143,6 +143,22 @@ TEST_F(BadInput, ForeignSafetensorsAreRefusedWhereTheirHeaderIsDamaged) {
   expect_refused("inspect --verify " + name, "has no content_hash");
 }
 
+TEST_F(BadInput, DamagedPyTorchCheckpointsAreRefused) {
+  const std::string name = "weights.pth";
+  save_torch(folder_ / name, TorchValue(TensorMap{{"x", ones({4, 4})}}));
+  const std::string whole = read_text(folder_ / name);
+  for (size_t length = 0; length < whole.size(); length += 37) {
+    write_text(folder_ / name, whole.substr(0, length));
+    expect_refused("inspect " + name, name);
+    expect_refused("convert " + name + " new.safetensors", name);
+  }
+  std::string system = whole;
+  system.replace(system.find("torch._utils\n_rebuild_tensor_v2"), 12, "posix.system");
+  write_text(folder_ / name, system);
+  expect_refused("inspect " + name, "it names 'posix.system._rebuild_tensor_v2', which is not one of the types");
+  EXPECT_FALSE(fs::exists(folder_ / "new.safetensors"));
+}
+
 TEST_F(BadInput, AFullDiskFailsAndLeavesWhatWasThere) {
   // No file may grow beyond 2 KiB; without the signal, writing fails as it does on a full disk.
   const auto fails = [&](const std::string& line, const std::string& name) {
@@ -154,6 +170,8 @@ TEST_F(BadInput, AFullDiskFailsAndLeavesWhatWasThere) {
   write_text(folder_ / "run/report.html", "old");
   fails("build run -o run/model.ingot --no-timing", "run/model.ingot");
   fails("report run", "run/report.html");
+  fails("convert run/best.safetensors new.pth", "new.pth");
+  fails("convert run/best.safetensors new.safetensors", "new.safetensors");
   fails("train config.yaml --out new", ".safetensors");
   EXPECT_EQ(read_text(folder_ / "run/report.html"), "old");
   EXPECT_EQ(read_text(folder_ / "run/model.ingot"), read_text(prepared_ / "run/model.ingot"));
@@ -165,7 +183,8 @@ TEST_F(BadInput, AFullDiskFailsAndLeavesWhatWasThere) {
 TEST_F(BadInput, AFolderThatCannotBeWrittenFails) {
   write_text(folder_ / "file", "");
   for (const char* line : {"train config.yaml --out file/new", "eval run --save-images file/images",
-                           "build run -o file/new.ingot --no-timing", "report run -o file/report.html"})
+                           "build run -o file/new.ingot --no-timing", "report run -o file/report.html",
+                           "convert run/best.safetensors file/new.pth"})
     expect_error(run(line), kFailed, "file/", line);
 }
 

@@ -5,7 +5,9 @@
 #include <set>
 
 #include "cli/command.h"
+#include "ingot/dataset.h"
 #include "ingot/image_io.h"
+#include "ingot/io.h"
 
 // What the documentation and --help tell a reader to type is typed here, on toy data.
 namespace ingot {
@@ -64,11 +66,14 @@ class Documented : public testing::Test {
     fs::create_directories(prepared_ / "data");
     fs::create_directories(prepared_ / "configs");
     write_toy_data(prepared_ / "data");
+    for (const auto& config : fs::directory_iterator(kSource / "configs"))  // those with a _base_ work on toy data, too
+      fs::copy(config.path(), prepared_ / "configs");
     write_text(prepared_ / "configs/fashion_mnist.yaml", toy_config(prepared_ / "data"));
     for (const char* line :
          {"train configs/fashion_mnist.yaml --out runs/demo", "eval runs/demo",
           "build runs/demo -o runs/demo/model.ingot --no-timing", "build zoo:resnet18 -o resnet18.ingot --no-timing"})
       ASSERT_EQ(run_line(line, prepared_).code, 0) << line;
+    save_torch(prepared_ / "weights.pth", TorchValue(TensorMap{{"conv.weight", ones({4, 1, 3, 3})}}));
   }
 
   static Outcome run_documented(const std::string& command) {
@@ -98,9 +103,37 @@ TEST_F(Documented, EveryCommandRuns) {
 
 TEST_F(Documented, EveryVerbHasAnExample) {
   EXPECT_THAT(verbs(), testing::UnorderedElementsAre("train", "eval", "build", "compare", "bench", "predict", "report",
-                                                     "inspect", "summary", "doctor"));
+                                                     "inspect", "convert", "summary", "doctor"));
   for (const std::string& verb : verbs())
     EXPECT_FALSE(matches(ingot({verb, "--help"}).out, "Example:\n  ingot (" + verb + ") ").empty()) << verb;
+}
+
+/// The numbers of a text's tables, in order.
+std::vector<double> table_numbers(const std::string& text) {
+  std::vector<double> found;
+  for (const std::string& row : matches(text, R"(^(\|.*\|)$)"))
+    for (const std::string& cell : matches(row, R"(\| (-?[0-9.]+(?:e[-+][0-9]+)?) (?=\|))"))
+      found.push_back(std::stod(cell));
+  return found;
+}
+
+TEST_F(Documented, TablesAreWhatTheirProgramPrints) {
+  int programs = 0;
+  for (const fs::path& document : documents()) {
+    const std::string text = read_text(document);
+    for (const std::string& program : matches(text, R"(`build/release/(example_\w+)` prints the tables)")) {
+      const Finished printed = Process({fs::path(INGOT_EXAMPLES) / program}).finish();
+      EXPECT_EQ(printed.code, 0) << program << printed.err;
+      const auto wanted = table_numbers(text), found = table_numbers(printed.out);
+      ASSERT_EQ(found.size(), wanted.size()) << document;
+      EXPECT_GT(found.size(), 10u) << program;
+      constexpr double kRounding = 0.11;  // of two digits, where kernels differ in the last bits
+      for (size_t i = 0; i < found.size(); ++i)
+        EXPECT_NEAR(found[i] / wanted[i], 1, kRounding) << document << ", number " << i << ": " << wanted[i];
+      ++programs;
+    }
+  }
+  EXPECT_GE(programs, 1);
 }
 
 TEST_F(Documented, ScriptsProgramsAndPresetsAreThere) {

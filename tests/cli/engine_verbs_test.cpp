@@ -229,6 +229,48 @@ TEST_F(EngineVerbs, InspectListsTheTensorsOfACheckpoint) {
   EXPECT_THAT(run_line("inspect " + text(file)).out, HasSubstr("note: hello"));
 }
 
+TEST_F(EngineVerbs, InspectListsTheTensorsOfAPyTorchCheckpoint) {
+  const TensorMap model{{"w", from_vector<float>({1, 5}, {2})}};
+  const TorchValue::Dict whole{{{"state_dict", TorchValue(model)},
+                                {"epoch", 3},
+                                {"best", TorchValue::Dict{{{"accuracy", 0.5}}}},
+                                {"history", TorchValue::List{1, 2}}}};
+  const fs::path file = scratch_folder() / "some.pth", renamed = scratch_folder() / "some.bin";
+  save_torch(file, whole);
+  fs::copy_file(file, renamed, fs::copy_options::overwrite_existing);
+  for (const fs::path& path : {file, renamed}) {
+    const Outcome o = run_line("inspect --verify " + text(path) + " --json");
+    ASSERT_EQ(o.code, 0) << o.err;
+    const auto json = o.json();
+    EXPECT_EQ(json.at("format"), "torch");
+    ASSERT_EQ(json.at("tensors").size(), 1u);
+    EXPECT_EQ(json.at("tensors")[0].at("name"), "state_dict.w");
+    EXPECT_EQ(json.at("tensors")[0].at("mean"), 3);
+    EXPECT_EQ(json.at("metadata"), nlohmann::json({{"best.accuracy", "0.5"}, {"epoch", "3"}}));
+  }
+  EXPECT_THAT(run_line("inspect " + text(file)).out, HasSubstr("epoch: 3"));
+}
+
+TEST_F(EngineVerbs, ConvertWritesTheWeightsInTheOtherFormAndBack) {
+  const TensorMap model{{"a", uniform({3, 4}, -1, 1, RandomKey{1})}, {"b.flags", full({2}, 1, DType::boolean)}};
+  const TorchValue::Dict whole{{{"model", TorchValue(model)}, {"optimizer", TorchValue::List{ones({2}), ones({3})}}}};
+  const fs::path pth = scratch_folder() / "whole.pth", safe = scratch_folder() / "weights.safetensors",
+                 back = scratch_folder() / "back.pt";
+  save_torch(pth, whole);
+  const Outcome there = run_line("convert " + text(pth) + " " + text(safe) + " --json");
+  ASSERT_EQ(there.code, 0) << there.err;
+  EXPECT_EQ(there.json().at("tensors"), 2);
+  EXPECT_EQ(there.json().at("left_out"), 2);
+  EXPECT_EQ(there.json().at("from"), "torch");
+  EXPECT_EQ(there.json().at("bytes"), fs::file_size(safe));
+  EXPECT_EQ(hash_tensors(load_safetensors(safe).tensors), hash_tensors(model));
+  const Outcome again = run_line("convert --verify " + text(pth) + " " + text(back));
+  EXPECT_THAT(again.out, HasSubstr("back.pt: 2 tensors"));
+  EXPECT_THAT(again.out, HasSubstr("left out: 2 more of "));
+  ASSERT_EQ(run_line("convert " + text(safe) + " " + text(back)).code, 0);
+  EXPECT_EQ(hash_tensors(tensors_of(load_torch(back))), hash_tensors(model));
+}
+
 // ---- Refusals
 
 struct Refused {
@@ -241,6 +283,9 @@ TEST_P(Refusals, EndWithTwoAndALineThatSaysWhy) {
              "this is no engine, but long enough to be one: " + std::string(100, 'x'));
   write_text(scratch_folder() / "empty.ingot", "");
   write_text(scratch_folder() / "wrong.safetensors", "no");
+  write_text(scratch_folder() / "wrong.pth", "no!");
+  save_torch(scratch_folder() / "number.pth", 1);
+  save_torch(scratch_folder() / "none.pth", TorchValue::Dict{});
   std::string arguments = GetParam().arguments;
   if (const auto at = arguments.find("DIR"); at != std::string::npos)
     arguments.replace(at, 3, scratch_folder().string());
@@ -270,6 +315,17 @@ INSTANTIATE_TEST_SUITE_P(Cli, Refusals,
                                          Refused{"compare zoo:lenet zoo:resnet18", "takes images"},
                                          Refused{"report /nowhere/run", "there is no such folder"},
                                          Refused{"bench", "models is required"}, Refused{"paint zoo:lenet", "paint"}));
+
+INSTANTIATE_TEST_SUITE_P(Checkpoints, Refusals,
+                         testing::Values(Refused{"inspect DIR/wrong.pth", "wrong.pth: 3 bytes are too few"},
+                                         Refused{"inspect /nowhere/weights.pth", "/nowhere/weights.pth: No such file"},
+                                         Refused{"convert DIR/wrong.pth DIR/x.safetensors", "wrong.pth: "},
+                                         Refused{"convert DIR/wrong.pth DIR/x.bin", "x.bin: the ending says"},
+                                         Refused{"convert DIR/wrong.pth", "output is required"},
+                                         Refused{"convert DIR/number.pth DIR/x.safetensors",
+                                                 "number.pth: it holds a whole number, not a state_dict"},
+                                         Refused{"convert DIR/none.pth DIR/x.safetensors",
+                                                 "none.pth: there are no tensors in it"}));
 
 TEST(Cli, AnUnwritableFolderFailsWithOne) {
   const Outcome o = run_line("build zoo:lenet --no-timing -o /nowhere/at/all.ingot");

@@ -20,7 +20,12 @@ epochs: 3
 seed: 7
 )",
           R"(_base_: base.yaml
-model: {type: resnet18}
+model:
+  type: resnet18
+  init_cfg:
+    - {type: Kaiming, layer: _ConvNd, mode: fan_in, override: {name: conv1}}
+    - {type: Normal, layer: [Linear], bias_prob: 0.1, override: [{name: fc, type: Pretrained, checkpoint: x}]}
+    - {type: Pretrained, checkpoint: "x.pth", prefix: backbone}
 data: {type: idx, root: "{{env:HOME:/tmp}}/x", class_names: [a, 'b', "c\n"]}
 optimizer: {type: AdamW, lr: 1.e-3, betas: [0.9, .999]}
 clip_grad_norm: ~

@@ -186,6 +186,13 @@ TEST(Conv2d, RandomShapesMatchThePlainKernels) {
   }
 }
 
+TEST(Conv2d, TapsThatMeetNoDataHaveNoGradient) {
+  const Shape shape{
+      .batch = 1, .in = 11, .height = 7, .width = 2, .out = 22, .kernel = 4, .geometry = {.stride = 3, .padding = 2}};
+  for (const DType dtype : {DType::f32, DType::bf16})
+    check_grads(shape, dtype, Layout::channels_last, Layout::channels_last);
+}
+
 // The plain kernel against the definition of convolution, at sizes where it can be written down.
 TEST(ConvReference, IsTheDefinition) {
   const Box x = std::move(Box(DType::f64, {1, 2, 2, 2}).assign({1, 2, 3, 4, 5, 6, 7, 8}));

@@ -405,5 +405,40 @@ TEST(Elementwise, SameBitsForAnyThreadCount) {
     }
 }
 
+TEST(ActivationGrad, MatchesDifferencesInEveryTypeAndLayout) {
+  const double eps = 1e-6, alpha = 0.5;
+  for (int kind = static_cast<int>(Activation::relu); kind <= static_cast<int>(Activation::mish); ++kind)
+    for (const DType dtype : kFloats)
+      for (const Layout layout : kLayouts)
+        for (const int64_t n : {1, 15, 16, 257}) {
+          const auto activation = static_cast<Activation>(kind);
+          const bool by_result =
+              activation == Activation::relu || activation == Activation::sigmoid || activation == Activation::tanh;
+          TestArray x(dtype, {3, n}, layout), g(dtype, {3, n}), dx(dtype, {3, n}, Layout::sliced);
+          x.randomise(-7, 7, 5);
+          g.randomise(-1, 1, 6);
+          TestArray at(DType::f64, {3, n}), up = at, down = at, y = at;
+          at.fill_with([&](int64_t i) { return x[i]; });
+          up.fill_with([&](int64_t i) { return x[i] + eps; });
+          down.fill_with([&](int64_t i) { return x[i] - eps; });
+          for (TestArray* each : {&up, &down}) activate(activation, alpha, 0, *each, *each);
+          if (by_result) {
+            activate(activation, alpha, 0, at, y);
+            x.fill_with([&](int64_t i) { return y[i]; });
+          }
+          activation_grad(activation, alpha, x, g, dx);
+          // A rounded result is all that sigmoid and tanh know: their gradient errs by as much.
+          const double rounding = dtype == DType::f64 ? 1e-8 : dtype == DType::f32 ? 1e-6 : by_result ? 1e-2 : 4e-3;
+          for (int64_t i = 0; i < x.numel(); ++i) {
+            const auto is_at = [&](double kink) { return std::abs(at[i] - kink) < 1e-3; };
+            if (is_at(-3) || is_at(0) || is_at(3) || is_at(6)) continue;
+            const double expected = g[i] * (up[i] - down[i]) / (2 * eps);
+            ASSERT_NEAR(dx[i], expected, 1e-8 + rounding * (1 + std::abs(expected)))
+                << "activation " << kind << " " << name_of(dtype) << " at " << at[i];
+          }
+          ASSERT_TRUE(dx.guards_intact());
+        }
+}
+
 }  // namespace
 }  // namespace ingot::kernels

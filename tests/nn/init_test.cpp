@@ -9,6 +9,7 @@
 #include "golden.h"
 #include "ingot/models.h"
 #include "ingot/ops.h"
+#include "nn/normal_quantile.h"
 
 namespace ingot {
 namespace {
@@ -16,15 +17,11 @@ namespace {
 double std_of(const Tensor& x) { return std::sqrt(var(x).item<double>()); }
 double largest(const Tensor& x) { return amax(abs(x)).item<double>(); }
 
-TEST(Init, GainsAreTheKnownOnes) {
-  EXPECT_EQ(calculate_gain("linear"), 1);
-  EXPECT_EQ(calculate_gain("conv2d"), 1);
-  EXPECT_EQ(calculate_gain("sigmoid"), 1);
-  EXPECT_DOUBLE_EQ(calculate_gain("tanh"), 5.0 / 3);
-  EXPECT_DOUBLE_EQ(calculate_gain("relu"), std::sqrt(2.0));
-  EXPECT_DOUBLE_EQ(calculate_gain("leaky_relu", 0.2), std::sqrt(2 / 1.04));
-  EXPECT_DOUBLE_EQ(calculate_gain("leaky_relu"), std::sqrt(2 / 1.0001));
-  EXPECT_DOUBLE_EQ(calculate_gain("selu"), 0.75);
+TEST(Init, GainsArePyTorchs) {
+  for (const char* name : {"linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+                           "conv_transpose3d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"})
+    EXPECT_DOUBLE_EQ(calculate_gain(name), golden("init").at("gain/" + std::string(name)).item<double>()) << name;
+  EXPECT_DOUBLE_EQ(calculate_gain("leaky_relu", 0.2), golden("init").at("gain/leaky_relu/0.2").item<double>());
   EXPECT_EQ(error_of([] { calculate_gain("leaky_rel"); }),
             "no gain is known for the nonlinearity 'leaky_rel'; did you mean 'leaky_relu'?");
 }
@@ -61,16 +58,67 @@ TEST(Init, DistributionsAreAlikeToPyTorchs) {
                      kaiming_uniform_(x, {.mode = FanMode::fan_out, .nonlinearity = "relu"}, key));
   expect_drawn_alike("kaiming_uniform", kaiming_uniform_(x, {.a = std::sqrt(5.0)}, key));
   EXPECT_NEAR(largest(x), 1 / std::sqrt(in), 1e-4);
+  expect_drawn_alike("trunc_normal", trunc_normal_(x, {.mean = 0.5, .std = 2, .a = -1, .b = 2}, key));
+  EXPECT_GE(amin(x).item<double>(), -1);
+  EXPECT_LE(amax(x).item<double>(), 2);
+  expect_drawn_alike("caffe2_xavier", caffe2_xavier_(x, key));
+  EXPECT_NEAR(largest(x), std::sqrt(3 / in), 1e-4);
   EXPECT_EQ(largest(constant_(x, -2)), 2);
+  EXPECT_EQ(largest(zeros_(x)), 0);
+  EXPECT_EQ(amin(ones_(x)).item<double>(), 1);
 }
 
 TEST(Init, LayersStartAlikeToPyTorchs) {
+  const SeedScope seed(0);
   const Linear linear(150, 400);
   const Conv2d conv(16, 600, Pair(3, 5), {.groups = 2});
   expect_drawn_alike("linear/weight", linear.weight);
   expect_drawn_alike("linear/bias", *linear.bias);
   expect_drawn_alike("conv/weight", conv.weight);
   expect_drawn_alike("conv/bias", *conv.bias);
+}
+
+TEST(Init, QuantilesInvertTheDistributionFunction) {
+  for (double p = 1e-300; p < 0.5; p *= 1.7) {
+    const double x = normal_quantile(p);
+    EXPECT_NEAR(normal_cdf(x) / p, 1, 2e-15 * (1 + x * x)) << p;  // which conditions the quotient
+  }
+  for (double p = 0.001; p < 0.5; p += 0.001) EXPECT_NEAR(normal_quantile(1 - p), -normal_quantile(p), 1e-13) << p;
+  EXPECT_EQ(normal_quantile(0.5), 0);
+  EXPECT_NEAR(normal_quantile(0.975), 1.959963984540054, 1e-15);
+}
+
+TEST(Init, TruncatedNormalValuesAreRightFarFromTheMean) {
+  // In a tail, x - a is almost exponential with mean 1/a (1 - 1/a^2 + ...).
+  const Tensor x = trunc_normal_(empty({100'000}, DType::f64), {.a = 10, .b = 100}, RandomKey{1});
+  EXPECT_GE(amin(x).item<double>(), 10);
+  EXPECT_NEAR(mean(x).item<double>(), 10 + 0.0981, 1e-3);
+  const Tensor mirrored = trunc_normal_(empty({100'000}, DType::f64), {.a = -100, .b = -10}, RandomKey{1});
+  EXPECT_EQ((-mirrored).to_vector<double>(), x.to_vector<double>());
+  // As ViT has it: bounds of 100 standard deviations truncate nothing.
+  const Tensor wide = trunc_normal_(empty({100'000}), {.std = 0.02}, RandomKey{2});
+  EXPECT_NEAR(std_of(wide), 0.02, 1e-4);
+  EXPECT_LT(largest(wide), 0.02 * 6);
+}
+
+TEST(Init, BoundsAndSpreadsAreChecked) {
+  const Tensor x = empty({2, 2});
+  EXPECT_EQ(error_of([&] { trunc_normal_(x, {.a = 1, .b = -1}); }),
+            "trunc_normal_ from 1 to -1: the bounds are the wrong way round");
+  EXPECT_EQ(error_of([&] { trunc_normal_(x, {.std = 0}); }),
+            "trunc_normal_ with standard deviation 0: it must be positive");
+  EXPECT_EQ(error_of([&] { trunc_normal_(x, {.a = 50, .b = 60}); }),
+            "trunc_normal_ from 50 to 60: the bounds are too far from the mean 0 at standard deviation 1");
+  EXPECT_EQ(error_of([&] { uniform_(x, 1, -1); }), "uniform_ from 1 to -1: the bounds are the wrong way round");
+  EXPECT_EQ(error_of([&] { normal_(x, 0, -1); }), "normal_ with standard deviation -1: it must not be negative");
+  EXPECT_EQ(error_of([&] { sparse_(x, {.sparsity = 1.5}); }), "sparse_ with sparsity 1.5: it must be from 0 to 1");
+  EXPECT_EQ(error_of([] { bias_init_with_prob(1); }),
+            "bias_init_with_prob of 1: a probability between 0 and 1 is expected");
+}
+
+TEST(Init, TheBiasOfAPriorProbability) {
+  for (const double p : {0.01, 0.5, 0.9}) EXPECT_NEAR(1 / (1 + std::exp(-bias_init_with_prob(p))), p, 1e-15);
+  EXPECT_DOUBLE_EQ(bias_init_with_prob(0.01), -std::log(99));
 }
 
 TEST(Init, ValuesDependOnKeyAndPositionNotOnLayoutOrDtype) {
@@ -81,6 +129,13 @@ TEST(Init, ValuesDependOnKeyAndPositionNotOnLayoutOrDtype) {
   EXPECT_EQ(last.to_vector<float>(), uniform({4, 5, 3, 3}, -1, 1, key).to_vector<float>());
   const Tensor half = empty({4, 5, 3, 3}, DType::bf16);
   EXPECT_EQ(uniform_(half, -1, 1, key).to_vector<float>(), cast(rows, DType::bf16).to_vector<float>());
+  for (const auto& draw : std::vector<std::function<void(Tensor)>>{
+           [&](Tensor x) { trunc_normal_(std::move(x), {}, key); },
+           [&](Tensor x) { orthogonal_(std::move(x), 1, key); }, [](Tensor x) { dirac_(std::move(x)); }}) {
+    draw(last), draw(rows), draw(half);
+    EXPECT_EQ(last.to_vector<float>(), rows.to_vector<float>());
+    EXPECT_EQ(half.to_vector<float>(), cast(rows, DType::bf16).to_vector<float>());
+  }
 }
 
 TEST(Init, WithoutAKeyTheCurrentGeneratorGivesOne) {

@@ -40,19 +40,24 @@ TEST_P(KnownModels, HaveTorchvisionsNamesOrderAndCounts) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, KnownModels,
-    testing::Values(Known{"vgg11", 132863336, 0x3e76edfa8b7cb586}, Known{"vgg11_bn", 132868840, 0x3a5d35d6cd876deb},
-                    Known{"vgg13", 133047848, 0x56d9925fd93cea80}, Known{"vgg13_bn", 133053736, 0x084512cf991b5119},
-                    Known{"vgg16", 138357544, 0x4b6d8ef9de78908c}, Known{"vgg16_bn", 138365992, 0x74f11176cbd1dac8},
-                    Known{"vgg19", 143667240, 0xc8bd5c92cd458218}, Known{"vgg19_bn", 143678248, 0xb6cbd158ee1ff6b8},
-                    Known{"resnet18", 11689512, 0xcf7c2e5a11502f8a}, Known{"resnet34", 21797672, 0x95e3b999c9c4334f},
-                    Known{"resnet50", 25557032, 0x7dfb9c27b6defb80}, Known{"resnet101", 44549160, 0x409f70222da423b0},
-                    Known{"resnet152", 60192808, 0x4f57db913fd4c9a6}),
+    testing::Values(
+        Known{"vgg11", 132863336, 0x3e76edfa8b7cb586}, Known{"vgg11_bn", 132868840, 0x3a5d35d6cd876deb},
+        Known{"vgg13", 133047848, 0x56d9925fd93cea80}, Known{"vgg13_bn", 133053736, 0x084512cf991b5119},
+        Known{"vgg16", 138357544, 0x4b6d8ef9de78908c}, Known{"vgg16_bn", 138365992, 0x74f11176cbd1dac8},
+        Known{"vgg19", 143667240, 0xc8bd5c92cd458218}, Known{"vgg19_bn", 143678248, 0xb6cbd158ee1ff6b8},
+        Known{"resnet18", 11689512, 0xcf7c2e5a11502f8a}, Known{"resnet34", 21797672, 0x95e3b999c9c4334f},
+        Known{"resnet50", 25557032, 0x7dfb9c27b6defb80}, Known{"resnet101", 44549160, 0x409f70222da423b0},
+        Known{"resnet152", 60192808, 0x4f57db913fd4c9a6}, Known{"resnext50_32x4d", 25028904, 0x0e8a1fb8de389f00},
+        Known{"resnext101_32x8d", 88791336, 0xabd24974799f3eb3},
+        Known{"resnext101_64x4d", 83455272, 0x22964f8103f1fc8a}, Known{"wide_resnet50_2", 68883240, 0x6b9585f52a64254b},
+        Known{"wide_resnet101_2", 126886696, 0x27ed9cb67888eb7c}, Known{"mobilenet_v2", 3504872, 0xedc458df6ca1d76a},
+        Known{"squeezenet1_0", 1248424, 0x4627f3e9410de8a0}, Known{"squeezenet1_1", 1235496, 0x057ae1b197e2aafb}),
     [](const auto& info) { return info.param.name; });
 
 TEST(Models, SmallOnesHaveTheirCounts) {
   EXPECT_EQ(parameter_count(LeNet()), 61706);
   EXPECT_EQ(parameter_count(SmallCnn()), 421738);
-  EXPECT_EQ(model_names().size(), 15u);
+  EXPECT_EQ(model_names().size(), 23u);
 }
 
 TEST(Models, TheTableNamesWhatItDoesNotKnow) {

@@ -30,6 +30,53 @@ Plain plain_conv(const Plain& x, const Plain& w, const Plain* bias, const Conv2d
                });
 }
 
+Plain plain_conv_transpose(const Plain& x, const Plain& w, const Plain& bias, const ConvTranspose2dOptions& o) {
+  const auto out = [](int64_t size, int64_t kernel, int64_t stride, int64_t dilation, int64_t pads, int64_t extra) {
+    return (size - 1) * stride - pads + dilation * (kernel - 1) + extra + 1;
+  };
+  const int64_t per_group = x.shape[1] / o.groups;
+  return build(
+      {x.shape[0], w.shape[1] * o.groups,
+       out(x.shape[2], w.shape[2], o.stride.h, o.dilation.h, o.padding.top + o.padding.bottom, o.output_padding.h),
+       out(x.shape[3], w.shape[3], o.stride.w, o.dilation.w, o.padding.left + o.padding.right, o.output_padding.w)},
+      [&](const Index& i) {
+        double total = bias.at({i[1]});
+        const int64_t group = i[1] / w.shape[1];
+        for (int64_t c = group * per_group; c < (group + 1) * per_group; ++c)
+          for (int64_t u = 0; u < w.shape[2]; ++u)
+            for (int64_t v = 0; v < w.shape[3]; ++v) {
+              const int64_t h = i[2] + o.padding.top - u * o.dilation.h, k = i[3] + o.padding.left - v * o.dilation.w;
+              if (h % o.stride.h != 0 || k % o.stride.w != 0) continue;
+              const int64_t a = h / o.stride.h, b = k / o.stride.w;
+              if (h >= 0 && k >= 0 && a < x.shape[2] && b < x.shape[3])
+                total += x.at({i[0], c, a, b}) * w.at({c, i[1] % w.shape[1], u, v});
+            }
+        return total;
+      });
+}
+
+Plain plain_conv3d(const Plain& x, const Plain& w, const Plain& bias, const Conv3dOptions& o) {
+  const auto out = [](int64_t size, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad) {
+    return (size + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
+  };
+  const int64_t per_group = w.shape[0] / o.groups;
+  return build({x.shape[0], w.shape[0], out(x.shape[2], w.shape[2], o.stride.d, o.dilation.d, o.padding.d),
+                out(x.shape[3], w.shape[3], o.stride.h, o.dilation.h, o.padding.h),
+                out(x.shape[4], w.shape[4], o.stride.w, o.dilation.w, o.padding.w)},
+               [&](const Index& i) {
+                 double total = bias.at({i[1]});
+                 each_index({w.shape[1], w.shape[2], w.shape[3], w.shape[4]}, [&](const Index& k) {
+                   const int64_t d = i[2] * o.stride.d + k[1] * o.dilation.d - o.padding.d,
+                                 h = i[3] * o.stride.h + k[2] * o.dilation.h - o.padding.h,
+                                 v = i[4] * o.stride.w + k[3] * o.dilation.w - o.padding.w;
+                   if (d >= 0 && d < x.shape[2] && h >= 0 && h < x.shape[3] && v >= 0 && v < x.shape[4])
+                     total += x.at({i[0], i[1] / per_group * w.shape[1] + k[0], d, h, v}) *
+                              w.at({i[1], k[0], k[1], k[2], k[3]});
+                 });
+                 return total;
+               });
+}
+
 OpRow conv(std::string name, std::vector<Input> inputs, Conv2dOptions options) {
   return {.name = std::move(name),
           .inputs = inputs,
@@ -80,6 +127,26 @@ std::vector<OpRow> convolution_rows() {
              return std::vector{
                  map(plain_conv(in[0], in[1], nullptr, padded), [](double v) { return std::max(v, 0.0); })};
            },
+       .onednn_split = true,
+       .tolerance = 4});
+  const ConvTranspose2dOptions transposed{
+      .stride = {2, 3}, .padding = {1, 0, 0, 1}, .output_padding = {1, 0}, .dilation = {1, 2}, .groups = 2};
+  rows.push_back({.name = "conv_transpose2d",
+                  .inputs = {Input{2, 4, 3, 5}, Input{4, 3, 3, 2}, Input{6}},
+                  .run = [=](const Tensors& in) { return Tensors{conv_transpose2d(in[0], in[1], in[2], transposed)}; },
+                  .reference =
+                      [=](const std::vector<Plain>& in) {
+                        return std::vector{plain_conv_transpose(in[0], in[1], in[2], transposed)};
+                      },
+                  .onednn_split = true,
+                  .tolerance = 4});
+  const Conv3dOptions volume{.stride = {2, 1, 2}, .padding = {1, 0, 1}, .dilation = {1, 2, 1}, .groups = 2};
+  rows.push_back(
+      {.name = "conv3d",
+       .inputs = {Input{2, 4, 4, 5, 3}, Input{6, 2, 3, 2, 2}, Input{6}},
+       .run = [=](const Tensors& in) { return Tensors{conv3d(in[0], in[1], in[2], volume)}; },
+       .reference =
+           [=](const std::vector<Plain>& in) { return std::vector{plain_conv3d(in[0], in[1], in[2], volume)}; },
        .onednn_split = true,
        .tolerance = 4});
   return rows;

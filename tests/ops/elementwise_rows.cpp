@@ -86,6 +86,14 @@ std::vector<OpRow> elementwise_rows() {
           "reciprocal", reciprocal, [](double x) { return 1 / x; }, Input::positive),
       unary(
           "floor", floor, [](double x) { return std::floor(x); }, Input::any, Gradient::none),
+      unary("expm1", expm1, [](double x) { return std::expm1(x); }),
+      unary(
+          "log1p", log1p, [](double x) { return std::log1p(x); }, Input::positive),
+      unary("softplus", softplus, softplus_of),
+      unary("selu", selu,
+            [](double x) { return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * std::expm1(x)); }),
+      unary("gelu_tanh", gelu_tanh,
+            [](double x) { return x / 2 * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))); }),
       unary("erf", erf, [](double x) { return std::erf(x); }),
       unary("relu", relu, [](double x) { return std::max(x, 0.0); }),
       unary(
@@ -113,6 +121,16 @@ std::vector<OpRow> elementwise_rows() {
       unary(
           "add_scalar", [](const Tensor& x) { return 1.5 - x * 2.0; }, [](double x) { return 1.5 - x * 2; }),
   };
+  rows.push_back({.name = "prelu",
+                  .inputs = {wide, Input{3}},
+                  .run = [](const Tensors& in) { return Tensors{prelu(in[0], in[1])}; },
+                  .reference =
+                      [](const std::vector<Plain>& in) {
+                        return std::vector{build(in[0].shape, [&](const auto& i) {
+                          const double x = in[0].at(i);
+                          return x > 0 ? x : x * in[1].at({i[1]});
+                        })};
+                      }});
   rows.push_back({.name = "where",
                   .inputs = {Input({2, 3, 5, 7}, Input::boolean), wide, channel},
                   .run = [](const Tensors& in) { return Tensors{where(in[0], in[1], in[2])}; },

@@ -30,6 +30,21 @@ Plain normalise(const Plain& x, const Stats& s, const Plain* gamma, const Plain*
   });
 }
 
+/// Lines of n consecutive elements, each with its own mean and variance.
+Plain normalise_lines(const Plain& x, int64_t n, double eps) {
+  Plain y = x;
+  for (auto line = y.values.begin(); line != y.values.end(); line += n) {
+    double mean = 0, var = 0;
+    for (int64_t i = 0; i < n; ++i) mean += line[i] / static_cast<double>(n);
+    for (int64_t i = 0; i < n; ++i) var += std::pow(line[i] - mean, 2) / static_cast<double>(n);
+    for (int64_t i = 0; i < n; ++i) line[i] = (line[i] - mean) / std::sqrt(var + eps);
+  }
+  return y;
+}
+Plain affine(const Plain& y, const std::vector<Plain>& in, const std::function<Index(const Index&)>& place) {
+  return build(y.shape, [&](const Index& i) { return y.at(i) * in[1].at(place(i)) + in[2].at(place(i)); });
+}
+
 }  // namespace
 
 std::vector<OpRow> normalisation_rows() {
@@ -110,6 +125,38 @@ std::vector<OpRow> normalisation_rows() {
                         return std::vector{zip(in[0], mask, [](double v, double m) { return m != 0 ? v / 0.6 : 0; })};
                       },
                   .tolerance = 4});
+  const auto add = [&](std::string name, std::vector<Input> inputs, std::function<Tensor(const Tensors&)> run,
+                       std::function<Plain(const std::vector<Plain>&)> reference) {
+    rows.push_back({.name = std::move(name),
+                    .inputs = std::move(inputs),
+                    .run = [run](const Tensors& in) { return Tensors{run(in)}; },
+                    .reference = [reference](const std::vector<Plain>& in) { return std::vector{reference(in)}; },
+                    .tolerance = 4});
+  };
+  add(
+      "layer_norm", {Input{4, 6, 21}, Input{21}, Input{21}},
+      [=](const Tensors& in) { return layer_norm(in[0], {21}, in[1], in[2], eps); },
+      [=](const std::vector<Plain>& in) {
+        return affine(normalise_lines(in[0], 21, eps), in, [](const Index& i) { return Index{i[2]}; });
+      });
+  add(
+      "layer_norm_plain", {x}, [=](const Tensors& in) { return layer_norm(in[0], {5, 3}, {}, {}, eps); },
+      [=](const std::vector<Plain>& in) { return normalise_lines(in[0], 15, eps); });
+  add(
+      "layer_norm_scaled", {Input{4, 5, 3}, Input{5, 3}},
+      [=](const Tensors& in) { return layer_norm(in[0], {5, 3}, in[1], {}, eps); },
+      [=](const std::vector<Plain>& in) { return zip(normalise_lines(in[0], 15, eps), in[1], std::multiplies<>()); });
+  add(
+      "group_norm", {x, channel, channel}, [=](const Tensors& in) { return group_norm(in[0], 2, in[1], in[2], eps); },
+      [=](const std::vector<Plain>& in) {
+        return affine(normalise_lines(in[0], 45, eps), in, [](const Index& i) { return Index{i[1]}; });
+      });
+  add(
+      "instance_norm", {x, channel, channel},
+      [=](const Tensors& in) { return instance_norm(in[0], in[1], in[2], eps); },
+      [=](const std::vector<Plain>& in) {
+        return affine(normalise_lines(in[0], 15, eps), in, [](const Index& i) { return Index{i[1]}; });
+      });
   return rows;
 }
 

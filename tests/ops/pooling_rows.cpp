@@ -71,6 +71,17 @@ Plain plain_adaptive(const Plain& x, Pair out) {
   });
 }
 
+Plain plain_adaptive_max(const Plain& x, Pair out) {
+  return build({x.shape[0], x.shape[1], out.h, out.w}, [&](const Index& i) {
+    const int64_t h0 = i[2] * x.shape[2] / out.h, h1 = ((i[2] + 1) * x.shape[2] + out.h - 1) / out.h;
+    const int64_t w0 = i[3] * x.shape[3] / out.w, w1 = ((i[3] + 1) * x.shape[3] + out.w - 1) / out.w;
+    double most = -INFINITY;
+    for (int64_t h = h0; h < h1; ++h)
+      for (int64_t w = w0; w < w1; ++w) most = std::max(most, x.at({i[0], i[1], h, w}));
+    return most;
+  });
+}
+
 OpRow pool(std::string name, std::function<Tensor(const Tensor&)> run, std::function<Plain(const Plain&)> reference) {
   return {.name = std::move(name),
           .inputs = {Input{2, 5, 7, 6}},
@@ -109,6 +120,20 @@ std::vector<OpRow> pooling_rows() {
               {.kernel = 3, .stride = 2, .padding = {1, 0, 1, 1}, .ceil_mode = true, .count_include_pad = false}),
       adaptive_row("adaptive_avg_pool2d", {3, 4}),
       adaptive_row("global_avg_pool2d", 1),
+      pool(
+          "adaptive_max_pool2d", [](const Tensor& x) { return adaptive_max_pool2d(x, {3, 4}); },
+          [](const Plain& x) { return plain_adaptive_max(x, {3, 4}); }),
+      pool(
+          "max_pool3d",
+          [](const Tensor& x) {
+            return flatten(max_pool3d(unsqueeze(x, 1), {.kernel = {2, 3, 2}, .stride = Triple(1, 2, 2)}), 1, 2);
+          },
+          [](const Plain& x) {
+            const Plain planes = plain_max(x, {.kernel = {3, 2}, .stride = Pair(2)});
+            return build({x.shape[0], x.shape[1] - 1, planes.shape[2], planes.shape[3]}, [&](const Index& i) {
+              return std::max(planes.at(i), planes.at({i[0], i[1] + 1, i[2], i[3]}));
+            });
+          }),
   };
 }
 

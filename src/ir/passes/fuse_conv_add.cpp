@@ -36,7 +36,7 @@ Match<Node*> match_operand(const Graph& graph, const Node& add, size_t operand) 
 
 /// The later convolution takes the other result in, which then exists already when it runs.
 Match<Node*> match(const Graph& graph, const Node& add) {
-  const auto first = match_operand(graph, add, 0), second = match_operand(graph, add, 1);
+  auto first = match_operand(graph, add, 0), second = match_operand(graph, add, 1);
   if (first && second) return (*first)->id > (*second)->id ? first : second;
   if (first) return first;
   if (second) return second;

@@ -29,8 +29,12 @@ Depth depth_of(int depth) {
 constexpr int64_t kStem = 64;
 
 Conv2d conv1x1(int64_t in, int64_t out, int64_t stride = 1) { return {in, out, 1, {.stride = stride, .bias = false}}; }
-Conv2d conv3x3(int64_t in, int64_t out, int64_t stride = 1) {
-  return {in, out, 3, {.stride = stride, .padding = 1, .bias = false}};
+Conv2d conv3x3(int64_t in, int64_t out, int64_t stride = 1, int64_t groups = 1) {
+  return {in, out, 3, {.stride = stride, .padding = 1, .groups = groups, .bias = false}};
+}
+// The bottleneck's inner channels.
+int64_t inner(int64_t width, int64_t groups, int64_t width_per_group) {
+  return width * width_per_group / kStem * groups;
 }
 
 // The shortcut has parameters where its shape changes.
@@ -39,21 +43,22 @@ std::optional<Sequential> make_downsample(int64_t in, int64_t out, int64_t strid
   return Sequential(conv1x1(in, out, stride), BatchNorm2d(out));
 }
 
-template <class Block>
-Sequential make_blocks(int64_t in, int64_t width, int blocks, int64_t stride) {
+template <class Block, class... Options>
+Sequential make_blocks(int64_t in, int64_t width, int blocks, int64_t stride, Options... options) {
   Sequential layer;
-  layer.append(Block(in, width, stride));
-  for (int i = 1; i < blocks; ++i) layer.append(Block(width * Block::kExpansion, width, 1));
+  layer.append(Block(in, width, stride, options...));
+  for (int i = 1; i < blocks; ++i) layer.append(Block(width * Block::kExpansion, width, 1, options...));
   return layer;
 }
 
 /// Stage 0 to 3: the width doubles and the plane halves from one to the next.
-Sequential make_layer(const Depth& depth, size_t stage) {
+Sequential make_layer(const ResNetOptions& o, size_t stage) {
+  const Depth depth = depth_of(o.depth);
   const int64_t expansion = depth.bottleneck ? Bottleneck::kExpansion : BasicBlock::kExpansion;
   const int64_t width = kStem << stage;
   const int64_t in = stage == 0 ? kStem : width / 2 * expansion;
   const int64_t stride = stage == 0 ? 1 : 2;
-  return depth.bottleneck ? make_blocks<Bottleneck>(in, width, depth.blocks[stage], stride)
+  return depth.bottleneck ? make_blocks<Bottleneck>(in, width, depth.blocks[stage], stride, o.groups, o.width_per_group)
                           : make_blocks<BasicBlock>(in, width, depth.blocks[stage], stride);
 }
 
@@ -83,12 +88,12 @@ Tensor BasicBlock::forward(const Tensor& x) {
   return norm_relu(bn2, relu, conv2(y), shortcut);
 }
 
-Bottleneck::Bottleneck(int64_t in, int64_t width, int64_t stride)
-    : conv1(conv1x1(in, width)),
-      bn1(width),
-      conv2(conv3x3(width, width, stride)),
-      bn2(width),
-      conv3(conv1x1(width, width * kExpansion)),
+Bottleneck::Bottleneck(int64_t in, int64_t width, int64_t stride, int64_t groups, int64_t per_group)
+    : conv1(conv1x1(in, inner(width, groups, per_group))),
+      bn1(inner(width, groups, per_group)),
+      conv2(conv3x3(inner(width, groups, per_group), inner(width, groups, per_group), stride, groups)),
+      bn2(inner(width, groups, per_group)),
+      conv3(conv1x1(inner(width, groups, per_group), width * kExpansion)),
       bn3(width * kExpansion),
       downsample(make_downsample(in, width * kExpansion, stride)) {
   child("conv1", conv1);
@@ -108,17 +113,21 @@ Tensor Bottleneck::forward(const Tensor& x) {
   return norm_relu(bn3, relu, conv3(y), shortcut);
 }
 
-ResNet::ResNet(const ResNetOptions& o) : ResNet(o, SkipInit()) { draw_initial_values(); }
+ResNet::ResNet(const ResNetOptions& o) : ResNet(o, SkipInit()) {
+  CHECK(depth_of(o.depth).bottleneck || (o.groups == 1 && o.width_per_group == 64),
+        "groups and width_per_group are for bottlenecks, from depth 50");
+  draw_initial_values();
+}
 
 ResNet::ResNet(const ResNetOptions& o, const SkipInit&)
     : options(o),
       conv1(o.in_channels, kStem, 7, {.stride = 2, .padding = 3, .bias = false}),
       bn1(kStem),
       maxpool({.kernel = 3, .stride = 2, .padding = 1}),
-      layer1(make_layer(depth_of(o.depth), 0)),
-      layer2(make_layer(depth_of(o.depth), 1)),
-      layer3(make_layer(depth_of(o.depth), 2)),
-      layer4(make_layer(depth_of(o.depth), 3)),
+      layer1(make_layer(o, 0)),
+      layer2(make_layer(o, 1)),
+      layer3(make_layer(o, 2)),
+      layer4(make_layer(o, 3)),
       avgpool(1),
       fc(features_of(depth_of(o.depth)), o.num_classes) {
   child("conv1", conv1);

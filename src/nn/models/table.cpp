@@ -51,12 +51,29 @@ Made vgg(const Options& o) {
   return std::make_unique<VGG>(options);
 }
 
-template <int kDepth>
+template <int kDepth, int kGroups = 1, int kWidthPerGroup = 64>
 Made resnet(const Options& o) {
-  ResNetOptions options{.depth = kDepth};
+  ResNetOptions options{.depth = kDepth, .groups = kGroups, .width_per_group = kWidthPerGroup};
   set(options.num_classes, o.num_classes);
   set(options.in_channels, o.in_channels);
   return std::make_unique<ResNet>(options);
+}
+
+Made mobilenet_v2(const Options& o) {
+  MobileNetV2Options options;
+  set(options.num_classes, o.num_classes);
+  set(options.in_channels, o.in_channels);
+  set(options.dropout, o.dropout);
+  return std::make_unique<MobileNetV2>(options);
+}
+
+template <bool kVersion11>
+Made squeezenet(const Options& o) {
+  SqueezeNetOptions options{.version_1_1 = kVersion11};
+  set(options.num_classes, o.num_classes);
+  set(options.in_channels, o.in_channels);
+  set(options.dropout, o.dropout);
+  return std::make_unique<SqueezeNet>(options);
 }
 
 constexpr Entry kModels[] = {
@@ -75,6 +92,14 @@ constexpr Entry kModels[] = {
     {"resnet50", resnet<50>},
     {"resnet101", resnet<101>},
     {"resnet152", resnet<152>},
+    {"resnext50_32x4d", resnet<50, 32, 4>},
+    {"resnext101_32x8d", resnet<101, 32, 8>},
+    {"resnext101_64x4d", resnet<101, 64, 4>},
+    {"wide_resnet50_2", resnet<50, 1, 128>},
+    {"wide_resnet101_2", resnet<101, 1, 128>},
+    {"mobilenet_v2", mobilenet_v2, false, true},
+    {"squeezenet1_0", squeezenet<false>, false, true},
+    {"squeezenet1_1", squeezenet<true>, false, true},
 };
 
 }  // namespace
