@@ -24,7 +24,10 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const T
 std::unique_ptr<LRScheduler> make_scheduler(const std::vector<SchedulerConfig>& configs, Optimizer& optimizer,
                                             int64_t epochs, int64_t steps_per_epoch);
 
-/// The training images as the network sees them: augmented, f32, normalised.
-DatasetHandle augmented(DatasetHandle images, const Task& task, const std::vector<AugmentConfig>& augment);
+/// Resize and CenterCrop by these numbers, one or two each (DataConfig); none for an empty list.
+std::vector<Transform> sizing(const std::vector<int64_t>& resize, const std::vector<int64_t>& center_crop);
+
+/// The training images as the network sees them: resized, augmented, f32, normalised.
+DatasetHandle augmented(DatasetHandle images, const Task& task, const DataConfig& config);
 
 }  // namespace ingot
