@@ -17,6 +17,7 @@
 namespace ingot {
 
 struct AttrsType;
+class TorchValue;
 
 /// The state of an optimiser in PyTorch's layout: {"state": {index: {name: tensor}}, "param_groups": [...]}. Parameters
 /// are numbered through all groups in order.
@@ -29,6 +30,15 @@ struct OptimizerState {
   std::map<int64_t, std::map<std::string, Tensor>> state;
   std::vector<Group> param_groups;
 };
+
+/// The state as PyTorch's optimizer.state_dict() has it, for save_torch: its load_state_dict takes it, for every
+/// optimiser here that PyTorch has.
+TorchValue to_torch(const OptimizerState& state);
+/// The other way, of what torch.load gives (load_torch): a state_dict, or a checkpoint that has one as "optimizer",
+/// "optimizer_state_dict" or the first of "optimizer_states". Parameters are those of the same place in their group.
+/// None among the state and options that are neither numbers nor truth values are passed over.
+/// Throws Error where it has no such form.
+OptimizerState optimizer_state_of(const TorchValue& value);
 
 /// Parameters that share options.
 template <class Options>
@@ -62,6 +72,9 @@ class Optimizer {
   const Tensors& params(size_t group) const;
   double lr(size_t group = 0) const;
   void set_lr(size_t group, double lr);
+  /// Option "momentum", or the first of "betas". Throws Error where an optimiser has neither.
+  double momentum(size_t group = 0) const;
+  void set_momentum(size_t group, double momentum);
   /// The rate that schedules start from: lr() when the first of them was made.
   double initial_lr(size_t group);
 
@@ -69,7 +82,7 @@ class Optimizer {
   OptimizerState state_dict() const;
   /// Copies values, cast to the dtype of this optimiser's state. Options that are not known here (PyTorch's `foreach`,
   /// say) are passed over. Throws Error, before anything is changed, where the number of groups, of a group's
-  /// parameters, or a shape differs, or a state is named that this optimiser has not.
+  /// parameters, a shape or the kind of an option differs, or a state is named that this optimiser has not.
   void load_state_dict(const OptimizerState& state);
 
  protected:
@@ -96,6 +109,10 @@ class Optimizer {
     std::vector<ParamState> states;
     std::optional<double> initial_lr;
   };
+  void check_options(const OptimizerState::Group& given, size_t group) const;
+  void load_state(const std::map<std::string, Tensor>& named, int64_t number, const Tensor& param,
+                  ParamState& out) const;
+
   std::string_view type_name_;
   std::vector<Group> groups_;
 };
@@ -108,11 +125,15 @@ class OptimizerOf : public Optimizer {
       : OptimizerOf(std::vector<ParamGroup<Options>>{{params, options}}) {}
   explicit OptimizerOf(const std::vector<ParamGroup<Options>>& groups);
 
+  /// As configurations and states name it and its options.
+  static std::string_view name();
+  static const AttrsType& option_fields();
+
   Options& options(size_t group = 0) { return options_.at(group); }
   void add_param_group(const ParamGroup<Options>& group);
 
  protected:
-  const AttrsType& options_type() const override;
+  const AttrsType& options_type() const override { return option_fields(); }
   void* options_at(size_t group) override { return &options_.at(group); }
   std::span<const StateName> state_names() const override;
   bool counts_steps() const override;

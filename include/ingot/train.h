@@ -78,7 +78,7 @@ struct DataConfig {
   /// edge is so long; then CenterCrop to height and width, or to a square. Empty: neither. RandomCrop among `augment`
   /// takes the crop's place in training.
   std::vector<int64_t> resize, center_crop;
-  /// By channel, of pixels in [0, 1]; empty: those of the training images, in a folder of at most 10,000 of them.
+  /// By channel or for all, of pixels in [0, 1]; empty: those of the training images, in a folder of at most 10,000.
   std::vector<double> mean, std;
   OnError on_error = OnError::raise;  // skip: bad images are left out and counted on stderr
   int64_t batch_size = 128;
@@ -97,7 +97,10 @@ struct MultiMarginConfig {
 };
 using LossConfig = std::variant<CrossEntropyConfig, MultiMarginConfig>;
 
-using OptimizerConfig = std::variant<SGDOptions, AdamOptions, AdamWOptions, AdagradOptions>;
+/// Optimisers (optim.h).
+using OptimizerConfig =
+    std::variant<SGDOptions, AdamOptions, AdamWOptions, AdagradOptions, AdadeltaOptions, RMSpropOptions, RpropOptions,
+                 ASGDOptions, AdamaxOptions, NAdamOptions, RAdamOptions, LambOptions, LionOptions>;
 
 /// Schedules (schedulers.h). Lengths are in epochs and may be fractions; rates move with every step. Where several are
 /// given they follow one another, each for as long as its total_iters, T_max or `epochs` say, and the last one to the
@@ -116,12 +119,55 @@ struct StepLRConfig {
   double step_size = 1, gamma = 0.1;
   std::optional<double> epochs;
 };
+struct MultiStepLRConfig {
+  std::vector<double> milestones;
+  double gamma = 0.1;
+  std::optional<double> epochs;
+};
 struct ExponentialLRConfig {
   double gamma = 0.9;  // an epoch
   std::optional<double> epochs;
 };
-using SchedulerConfig =
-    std::variant<LinearLRConfig, ConstantLRConfig, CosineAnnealingLRConfig, StepLRConfig, ExponentialLRConfig>;
+struct PolynomialLRConfig {
+  std::optional<double> total_iters;  // none: what is left of training
+  double power = 1;
+};
+struct CosineAnnealingWarmRestartsConfig {
+  double T_0 = 10;
+  int64_t T_mult = 1;
+  double eta_min = 0;
+  std::optional<double> epochs;
+};
+struct OneCycleLRConfig {
+  double max_lr = 0;
+  double pct_start = 0.3;
+  std::string anneal_strategy = "cos";  // or "linear"
+  bool cycle_momentum = true;
+  double base_momentum = 0.85, max_momentum = 0.95, div_factor = 25, final_div_factor = 1e4;
+  bool three_phase = false;
+  std::optional<double> epochs;
+};
+struct CyclicLRConfig {
+  double base_lr = 0, max_lr = 0, step_size_up = 5;
+  std::optional<double> step_size_down;  // none: as step_size_up
+  std::string mode = "triangular";       // or "triangular2", "exp_range"
+  double gamma = 1;                      // of exp_range, an epoch
+  bool cycle_momentum = true;
+  double base_momentum = 0.8, max_momentum = 0.9;
+  std::optional<double> epochs;
+};
+using SchedulerConfig = std::variant<LinearLRConfig, ConstantLRConfig, CosineAnnealingLRConfig, StepLRConfig,
+                                     MultiStepLRConfig, ExponentialLRConfig, PolynomialLRConfig,
+                                     CosineAnnealingWarmRestartsConfig, OneCycleLRConfig, CyclicLRConfig>;
+
+/// Averages of the weights over steps (averaging.h), which then are what is validated, saved and shipped.
+struct SWAConfig {
+  double start = 0.75;  // share of the training after which averaging begins
+};
+struct EMAConfig {
+  double decay = 0.999;
+};
+using AverageConfig = std::variant<SWAConfig, EMAConfig>;
 
 struct TrainConfig {
   ModelConfig model;
@@ -129,6 +175,7 @@ struct TrainConfig {
   LossConfig loss;
   OptimizerConfig optimizer = SGDOptions{.lr = 0.1};  // a config must name one
   std::vector<SchedulerConfig> scheduler;
+  std::optional<AverageConfig> average;
   int64_t epochs = 10;
   uint64_t seed = 0;
   std::optional<double> clip_grad_norm;  // the largest norm of all gradients together

@@ -69,7 +69,7 @@ void collect_metadata(const TorchValue& value, const std::string& path, std::map
     for (const auto& [key, item] : dict->entries) {
       const auto* const number = std::get_if<int64_t>(&key);
       const std::string name = number != nullptr ? std::to_string(*number) : std::get<std::string>(key);
-      collect_metadata(item, path.empty() ? name : path + "." + name, out);
+      collect_metadata(item, path.empty() ? name : fmt::format("{}.{}", path, name), out);
     }
   } else if (const std::string text = std::visit(Words(), value.data()); !text.empty()) {
     out.emplace(path, text);

@@ -60,7 +60,7 @@ std::vector<std::string> class_folders(const fs::path& root) {
 std::vector<std::string> checked_classes(const fs::path& root, const std::vector<std::string>& wanted) {
   std::error_code refused;
   CHECK(fs::is_directory(root, refused), "{}: there is no such folder", root.string());
-  const auto found = class_folders(root);
+  auto found = class_folders(root);
   CHECK(!found.empty(), "{}: has no folders; each class is expected in one of its own", root.string());
   if (wanted.empty()) return found;
   std::set<std::string> different;

@@ -67,7 +67,7 @@ void check_pixels(int64_t width, int64_t height, int64_t max_pixels, uint64_t mo
 
 Tensor read_image(const std::filesystem::path& path, const ImageReadOptions& options) {
   const MappedFile file(path);
-  const Tensor image = decode(file.bytes(), path.string(), options.max_pixels);
+  Tensor image = decode(file.bytes(), path.string(), options.max_pixels);
   switch (options.mode) {
     case ImageReadMode::gray:
       return to_gray(image);

@@ -45,7 +45,7 @@ Tensor decode_png(std::span<const std::byte> file, const std::string& name, int6
   const bool grey = is_grey(header.color_type);
   const bool direct = grey && header.color_type == SPNG_COLOR_TYPE_GRAYSCALE && header.bit_depth <= 8;
   const int format = direct ? SPNG_FMT_G8 : SPNG_FMT_RGB8;
-  const Tensor image = empty_image(direct ? 1 : 3, header.height, header.width);
+  Tensor image = empty_image(direct ? 1 : 3, header.height, header.width);
   const Array pixels_out = array_of(image);
   check(spng_decode_image(context.get(), pixels_out.data, static_cast<size_t>(pixels_out.numel()), format, 0), name);
   check(spng_decode_chunks(context.get()), name);  // what follows the pixels must be sound too

@@ -32,7 +32,7 @@ struct Taps {
 /// A level from whole weights, as Pillow adds them up.
 struct WholeSum {
   using Weight = int32_t;
-  static Weight weight(double w) { return static_cast<Weight>(w * (1 << kFractionBits) + 0.5); }
+  static Weight weight(double w) { return static_cast<Weight>(std::lround(w * (1 << kFractionBits))); }
   static uint8_t sum(const uint8_t* x, int64_t stride, std::span<const Weight> weights) {
     int32_t total = 1 << (kFractionBits - 1);
     for (const Weight w : weights) total += *x * w, x += stride;
@@ -58,8 +58,8 @@ Taps<typename Sum::Weight> triangle_taps(int64_t in, int64_t out, bool antialias
   std::vector<double> raw;
   for (int64_t i = 0; i < out; ++i) {
     const double center = (static_cast<double>(i) + 0.5) * scale;
-    const auto first = std::max<int64_t>(0, static_cast<int64_t>(center - support + 0.5));
-    const auto end = std::min(in, static_cast<int64_t>(center + support + 0.5));
+    const auto first = std::max<int64_t>(0, std::llround(center - support));
+    const auto end = std::min<int64_t>(in, std::llround(center + support));
     raw.clear();
     for (int64_t j = first; j < end; ++j)
       raw.push_back(std::max(0.0, 1 - std::abs((static_cast<double>(j) - center + 0.5) / support)));

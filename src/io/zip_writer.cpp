@@ -74,7 +74,7 @@ void ZipWriter::finish() {
     std::string wide;
     if (is_wide(e.bytes)) wide += little_endian(e.bytes, e.bytes);
     if (is_wide(e.offset)) wide += little_endian(e.offset);
-    if (!wide.empty()) wide = little_endian(kZip64Extra, narrow<uint16_t>(wide.size())) + wide;
+    if (!wide.empty()) wide.insert(0, little_endian(kZip64Extra, narrow<uint16_t>(wide.size())));
     const uint16_t version = wide.empty() ? kVersion : kVersion64;
     put("PK\x01\x02");
     put(little_endian(version, version, kFlags, uint16_t{0}, kNewYear1980, e.crc, or_most(e.bytes), or_most(e.bytes),

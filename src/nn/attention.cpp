@@ -109,7 +109,8 @@ std::pair<Tensor, Tensor> MultiheadAttention::forward(const Tensor& query, const
   if (bias_k) one_more(*bias_k, *bias_v);
   if (options.add_zero_attn) one_more(zeros({1, 1, embed_dim}, k.dtype()), zeros({1, 1, embed_dim}, v.dtype()));
 
-  const double scale = 1 / std::sqrt(static_cast<double>(embed_dim / num_heads));
+  const int64_t head_dim = embed_dim / num_heads;
+  const double scale = 1 / std::sqrt(static_cast<double>(head_dim));
   Tensor scores = matmul(split_heads(q * scale, num_heads), permute(split_heads(k, num_heads), {0, 1, 3, 2}));
   if (attention) {
     const Tensor mask = added(*attention, true, scores.dtype());

@@ -1,31 +1,11 @@
-#include "ingot/losses.h"
+// Losses of classes and distributions.
+#include <limits>
 
-#include <algorithm>
-
-#include "nn/refuse.h"
+#include "nn/loss_parts.h"
 #include "ops/rules.h"
 
 namespace ingot {
 namespace {
-
-Tensor reduced(const Tensor& loss, Reduction reduction, std::string_view who) {
-  switch (reduction) {
-    case Reduction::none:
-      return loss;
-    case Reduction::mean:
-      return mean(loss);
-    case Reduction::sum:
-      return sum(loss);
-    case Reduction::batchmean:
-      break;
-  }
-  refuse(who, "the reduction batchmean is for kl_div only");
-}
-
-void require_same_shape(const Tensor& x, const Tensor& target, std::string_view who) {
-  require(x.shape() == target.shape(), who, "the target {} must have the shape {} of the input",
-          to_string(target.shape()), to_string(x.shape()));
-}
 
 // 0 * log 0 = 0, with no NaN in the gradient either: log reads 1 where p is 0.
 Tensor p_log_p(const Tensor& p) {
@@ -157,6 +137,11 @@ Tensor nll_loss(const Tensor& log_p, const Tensor& target, const NllOptions& opt
                  "nll_loss");
 }
 
+LossSum nll_loss_sum(const Tensor& log_p, const Tensor& target, const NllOptions& options) {
+  const Elements e = nll(log_p, target, options.weight, options.ignore_index, 0, "nll_loss");
+  return {sum(e.loss), e.denominator};
+}
+
 Tensor kl_div(const Tensor& x, const Tensor& target, const KlDivOptions& options) {
   require_same_shape(x, target, "kl_div");
   const Tensor p = options.log_target ? exp(target) : target;
@@ -171,21 +156,6 @@ Tensor kl_div(const Tensor& x, const Tensor& target, const KlDivOptions& options
 
 Tensor entropy(const Tensor& p, int64_t dim) { return -sum(p_log_p(p), {dim}); }
 
-Tensor mse_loss(const Tensor& x, const Tensor& target, Reduction reduction) {
-  require_same_shape(x, target, "mse_loss");
-  return reduced(square(x - target), reduction, "mse_loss");
-}
-
-Tensor hinge_loss(const Tensor& x, const Tensor& target, const HingeOptions& options) {
-  require_same_shape(x, target, "hinge_loss");
-  if (!target.is_abstract())
-    for (const double t : target.to_vector<double>())
-      require(t == 1 || t == 0 || t == -1, "hinge_loss", "the target {} is neither +1 nor -1 (or 0)", t);
-  const Tensor y = where(target > 0.0, scalar(1, x.dtype()), scalar(-1, x.dtype()));
-  const Tensor margin = relu(1.0 - y * x);
-  return reduced(options.squared ? square(margin) : margin, options.reduction, "hinge_loss");
-}
-
 Tensor multi_margin_loss(const Tensor& x, const Tensor& target, const MultiMarginOptions& options) {
   require(options.p == 1 || options.p == 2, "multi_margin_loss", "p is {}, it must be 1 or 2", options.p);
   require(x.rank() == 2, "multi_margin_loss", "the scores are {}, they must be [N,C]", to_string(x.shape()));
@@ -196,6 +166,17 @@ Tensor multi_margin_loss(const Tensor& x, const Tensor& target, const MultiMargi
   Tensor loss = mean(options.p == 2 ? square(over) : over, {1});
   if (options.weight) loss = loss * classes.weights(options.weight, x.dtype());
   return reduced(loss, options.reduction, "multi_margin_loss");
+}
+
+Tensor crammer_singer_loss(const Tensor& x, const Tensor& target, const HingeOptions& options) {
+  constexpr std::string_view kWho = "crammer_singer_loss";
+  require(x.rank() == 2, kWho, "the scores are {}, they must be [N,C]", to_string(x.shape()));
+  require(x.size(1) != 1, kWho, "there is one class, there must be others");
+  const Classes classes(x, target, std::nullopt, kWho);
+  const Tensor is_target = one_hot(target, x.size(1), x.dtype()) > 0.0;
+  const Tensor others = where(is_target, scalar(-std::numeric_limits<double>::infinity(), x.dtype()), x);
+  const Tensor margin = relu(amax(others, {1}) - classes.of(x) + 1.0);
+  return reduced(options.squared ? square(margin) : margin, options.reduction, kWho);
 }
 
 }  // namespace ingot

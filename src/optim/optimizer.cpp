@@ -21,13 +21,31 @@ AttrValue attr_of(const OptimizerState::Option& option) {
   return std::visit([](const auto& value) { return AttrValue(value); }, option);
 }
 
-const AttrsType::Field& lr_field(const AttrsType& type) {
-  return *std::find_if(type.fields.begin(), type.fields.end(), [](const auto& f) { return f.name == "lr"; });
+const AttrsType::Field* find_field(const AttrsType& type, std::string_view name) {
+  const auto at = std::find_if(type.fields.begin(), type.fields.end(), [&](const auto& f) { return f.name == name; });
+  return at == type.fields.end() ? nullptr : &*at;
+}
+const AttrsType::Field& lr_field(const AttrsType& type) { return *find_field(type, "lr"); }
+const AttrsType::Field& momentum_field(const AttrsType& type, std::string_view optimizer) {
+  for (const char* name : {"momentum", "betas"})
+    if (const auto* field = find_field(type, name)) return *field;
+  fail("{} has no momentum: neither 'momentum' nor 'betas' is among its options", optimizer);
 }
 
 constexpr std::string_view kInitialLr = "initial_lr";  // as PyTorch's schedulers note it
 
+constexpr double kMostSteps = 1LL << 53;  // up to which a double counts
+
 DType state_dtype(const Tensor& param) { return param.dtype() == DType::bf16 ? DType::f32 : param.dtype(); }
+
+/// A count that a state keeps as a number.
+int64_t steps_of(const Tensor& x, std::string_view type, int64_t number) {
+  CHECK(x.numel() == 1, "{}: 'step' of parameter {} is {} in the state, it must be one number", type, number,
+        to_string(x.shape()));
+  const auto steps = x.item<double>();
+  CHECK(steps >= 0 && steps <= kMostSteps, "{}: 'step' of parameter {} is {} in the state", type, number, steps);
+  return static_cast<int64_t>(steps);
+}
 
 // The gradient with its elements in the order of the parameter's.
 Tensor grad_like(const Tensor& param) {
@@ -94,6 +112,21 @@ double Optimizer::lr(size_t group) const {
   return std::get<double>(lr_field(options_type()).get(const_cast<Optimizer*>(this)->options_at(group)));
 }
 void Optimizer::set_lr(size_t group, double lr) { lr_field(options_type()).set(options_at(group), lr); }
+double Optimizer::momentum(size_t group) const {
+  const AttrValue value =
+      momentum_field(options_type(), type_name()).get(const_cast<Optimizer*>(this)->options_at(group));
+  if (const auto* betas = std::get_if<std::vector<double>>(&value)) return betas->front();
+  return std::get<double>(value);
+}
+void Optimizer::set_momentum(size_t group, double momentum) {
+  const auto& field = momentum_field(options_type(), type_name());
+  AttrValue value = field.get(options_at(group));
+  if (auto* betas = std::get_if<std::vector<double>>(&value))
+    betas->front() = momentum;
+  else
+    value = momentum;
+  field.set(options_at(group), value);
+}
 double Optimizer::initial_lr(size_t group) {
   auto& initial = groups_.at(group).initial_lr;
   if (!initial) initial = lr(group);
@@ -121,36 +154,57 @@ OptimizerState Optimizer::state_dict() const {
   return out;
 }
 
+void Optimizer::load_state(const std::map<std::string, Tensor>& named, int64_t number, const Tensor& param,
+                           ParamState& out) const {
+  const auto known = state_names();
+  for (const auto& [name, x] : named) {
+    if (name == "step") {
+      out.step = steps_of(x, type_name(), number);
+      continue;
+    }
+    const auto at = std::find_if(known.begin(), known.end(), [&](const StateName& s) { return s.name == name; });
+    CHECK(at != known.end(), "{}: the state of parameter {} has '{}', which {} does not keep", type_name(), number,
+          name, type_name());
+    const Shape wanted = at->scalar ? Shape{} : param.shape();
+    CHECK(x.shape() == wanted, "{}: '{}' of parameter {} is {} in the state, it must be {}", type_name(), name, number,
+          to_string(x.shape()), to_string(wanted));
+    Tensor& own = out.tensors[static_cast<size_t>(at - known.begin())];
+    own = at->scalar ? scalar(0, DType::f64) : empty(wanted, state_dtype(param), param.layout());
+    copy_into(own, x);
+  }
+}
+
+void Optimizer::check_options(const OptimizerState::Group& given, size_t group) const {
+  const auto copy = options_type().copy(const_cast<Optimizer*>(this)->options_at(group));
+  for (const auto& [name, option] : given.options) {
+    // PyTorch's Adam with this option is AdamW.
+    const bool other_rule =
+        type_name() == "Adam" && name == "decoupled_weight_decay" && option == OptimizerState::Option(true);
+    CHECK(!other_rule, "Adam: group {} of the state has decoupled_weight_decay: it is AdamW's", group);
+    const auto* const at = find_field(options_type(), name);
+    try {
+      if (at != nullptr) at->set(copy.get(), attr_of(option));
+      if (name == kInitialLr) AttrCodec<double>::set(attr_of(option));
+    } catch (const Error& error) {
+      fail("{}: option {} of group {} of the state: {}", type_name(), name, group, error.what());
+    }
+  }
+}
+
 void Optimizer::load_state_dict(const OptimizerState& given) {
   CHECK(given.param_groups.size() == groups_.size(), "{}: the state has {} parameter groups, the optimiser {}",
         type_name(), given.param_groups.size(), groups_.size());
-  const auto known = state_names();
   std::vector<std::vector<ParamState>> loaded;
   for (size_t i = 0; i < groups_.size(); ++i) {
     const auto& numbers = given.param_groups[i].params;
     const Tensors& params = groups_[i].params;
     CHECK(numbers.size() == params.size(), "{}: group {} of the state has {} parameters, the optimiser's has {}",
           type_name(), i, numbers.size(), params.size());
+    check_options(given.param_groups[i], i);
     auto& states = loaded.emplace_back(params.size());
-    for (size_t p = 0; p < params.size(); ++p) {
-      const auto it = given.state.find(numbers[p]);
-      if (it == given.state.end()) continue;
-      for (const auto& [name, x] : it->second) {
-        if (name == "step") {
-          states[p].step = x.item<int64_t>();
-          continue;
-        }
-        const auto at = std::find_if(known.begin(), known.end(), [&](const StateName& s) { return s.name == name; });
-        CHECK(at != known.end(), "{}: the state of parameter {} has '{}', which {} does not keep", type_name(),
-              numbers[p], name, type_name());
-        const Shape wanted = at->scalar ? Shape{} : params[p].shape();
-        CHECK(x.shape() == wanted, "{}: '{}' of parameter {} is {} in the state, it must be {}", type_name(), name,
-              numbers[p], to_string(x.shape()), to_string(wanted));
-        Tensor& own = states[p].tensors[static_cast<size_t>(at - known.begin())];
-        own = at->scalar ? scalar(0, DType::f64) : empty(wanted, state_dtype(params[p]), params[p].layout());
-        copy_into(own, x);
-      }
-    }
+    for (size_t p = 0; p < params.size(); ++p)
+      if (const auto it = given.state.find(numbers[p]); it != given.state.end())
+        load_state(it->second, numbers[p], params[p], states[p]);
   }
   for (size_t i = 0; i < groups_.size(); ++i) {
     groups_[i].states = std::move(loaded[i]);

@@ -64,7 +64,15 @@ void run_kernel(std::span<ParamUpdate> updates, std::initializer_list<size_t> st
 }
 
 template <class Options>
-OptimizerOf<Options>::OptimizerOf(const std::vector<ParamGroup<Options>>& groups) : Optimizer(Rule<Options>::kName) {
+std::string_view OptimizerOf<Options>::name() {
+  return Rule<Options>::kName;
+}
+template <class Options>
+const AttrsType& OptimizerOf<Options>::option_fields() {
+  return Rule<Options>::fields();
+}
+template <class Options>
+OptimizerOf<Options>::OptimizerOf(const std::vector<ParamGroup<Options>>& groups) : Optimizer(name()) {
   for (const auto& group : groups) add_param_group(group);
 }
 template <class Options>
@@ -72,10 +80,6 @@ void OptimizerOf<Options>::add_param_group(const ParamGroup<Options>& group) {
   Rule<Options>::check(group.options);
   add_params(group.params);
   options_.push_back(group.options);
-}
-template <class Options>
-const AttrsType& OptimizerOf<Options>::options_type() const {
-  return Rule<Options>::fields();
 }
 template <class Options>
 std::span<const Optimizer::StateName> OptimizerOf<Options>::state_names() const {

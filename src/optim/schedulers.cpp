@@ -8,23 +8,28 @@
 
 namespace ingot {
 
-void LRScheduler::start() {
+void LRScheduler::set_rates(double (*rate)(const LRScheduler&, double lr, double base, int64_t t)) {
+  const auto momentum = this->momentum(t_);
   for (size_t g = 0; g < optimizer_.group_count(); ++g) {
     const double base = optimizer_.initial_lr(g);
-    optimizer_.set_lr(g, step_form(optimizer_.lr(g), base, 0));
+    optimizer_.set_lr(g, rate(*this, optimizer_.lr(g), base, t_));
+    if (momentum) optimizer_.set_momentum(g, *momentum);
   }
+}
+
+void LRScheduler::start() {
+  set_rates([](const LRScheduler& s, double lr, double base, int64_t t) { return s.step_form(lr, base, t); });
 }
 
 void LRScheduler::step() {
   ++t_;
-  for (size_t g = 0; g < optimizer_.group_count(); ++g)
-    optimizer_.set_lr(g, step_form(optimizer_.lr(g), optimizer_.initial_lr(g), t_));
+  start();
 }
 
 void LRScheduler::set_step(int64_t t) {
   CHECK(t >= 0, "step {} of a schedule: it must not be negative", t);
   t_ = t;
-  for (size_t g = 0; g < optimizer_.group_count(); ++g) optimizer_.set_lr(g, closed_form(optimizer_.initial_lr(g), t));
+  set_rates([](const LRScheduler& s, double, double base, int64_t step) { return s.closed_form(base, step); });
 }
 
 std::vector<double> LRScheduler::last_lr() const {
@@ -112,28 +117,36 @@ double CosineAnnealingLR::step_form(double lr, double base, int64_t t) const {
          eta_min_;
 }
 
-SequentialLR::SequentialLR(Optimizer& optimizer, std::vector<std::unique_ptr<LRScheduler>> schedules,
-                           std::vector<int64_t> milestones)
-    : LRScheduler(optimizer), schedules_(std::move(schedules)), milestones_(std::move(milestones)) {
-  CHECK(!schedules_.empty() && milestones_.size() + 1 == schedules_.size(),
-        "SequentialLR: {} schedules need {} milestones, there are {}", schedules_.size(),
-        schedules_.empty() ? 0 : schedules_.size() - 1, milestones_.size());
-  CHECK(std::is_sorted(milestones_.begin(), milestones_.end(), std::less_equal<>()),
-        "SequentialLR: the milestones must increase");
-  set_step(0);
+LambdaLR::LambdaLR(Optimizer& optimizer, std::function<double(int64_t)> factor)
+    : LRScheduler(optimizer), factor_(std::move(factor)) {
+  start();
 }
-std::pair<const LRScheduler*, int64_t> SequentialLR::at(int64_t t) const {
-  const auto index =
-      static_cast<size_t>(std::upper_bound(milestones_.begin(), milestones_.end(), t) - milestones_.begin());
-  return {schedules_[index].get(), index == 0 ? 0 : milestones_[index - 1]};
+double LambdaLR::closed_form(double base, int64_t t) const { return base * factor_(t); }
+double LambdaLR::step_form(double, double base, int64_t t) const { return closed_form(base, t); }
+
+MultiplicativeLR::MultiplicativeLR(Optimizer& optimizer, std::function<double(int64_t)> factor)
+    : LRScheduler(optimizer), factor_(std::move(factor)) {
+  start();
 }
-double SequentialLR::closed_form(double base, int64_t t) const {
-  const auto [schedule, begin] = at(t);
-  return schedule->closed_form(base, t - begin);
+double MultiplicativeLR::closed_form(double base, int64_t t) const {
+  for (int64_t i = 1; i <= t; ++i) base *= factor_(i);
+  return base;
 }
-double SequentialLR::step_form(double lr, double base, int64_t t) const {
-  const auto [schedule, begin] = at(t);
-  return t == begin ? schedule->closed_form(base, 0) : schedule->step_form(lr, base, t - begin);
+double MultiplicativeLR::step_form(double lr, double, int64_t t) const { return t == 0 ? lr : lr * factor_(t); }
+
+PolynomialLR::PolynomialLR(Optimizer& optimizer, int64_t total_iters, double power)
+    : LRScheduler(optimizer), total_iters_(total_iters), power_(power) {
+  CHECK(total_iters > 0, "PolynomialLR: total_iters is {}, it must be positive", total_iters);
+  start();
+}
+double PolynomialLR::closed_form(double base, int64_t t) const {
+  const auto left = static_cast<double>(total_iters_ - std::min(t, total_iters_));
+  return base * std::pow(left / static_cast<double>(total_iters_), power_);
+}
+double PolynomialLR::step_form(double lr, double, int64_t t) const {
+  if (t == 0 || t > total_iters_) return lr;
+  const auto left = static_cast<double>(total_iters_ - t);
+  return lr * std::pow(left / (left + 1), power_);
 }
 
 }  // namespace ingot

@@ -22,6 +22,10 @@ struct Place {
   Optimizer& optimizer;
   int64_t steps;  // of this schedule
   int64_t steps_per_epoch;
+
+  double for_a_step(double gamma_of_an_epoch) const {
+    return std::pow(gamma_of_an_epoch, 1.0 / static_cast<double>(steps_per_epoch));
+  }
 };
 
 /// How long a schedule lasts, in epochs; none: to the end of training.
@@ -30,7 +34,7 @@ std::optional<double> length_of(const SchedulerConfig& config) {
       Overloaded{[](const LinearLRConfig& c) { return std::optional(c.total_iters); },
                  [](const ConstantLRConfig& c) { return std::optional(c.total_iters); },
                  [](const CosineAnnealingLRConfig& c) { return c.T_max; },
-                 [](const StepLRConfig& c) { return c.epochs; }, [](const ExponentialLRConfig& c) { return c.epochs; }},
+                 [](const PolynomialLRConfig& c) { return c.total_iters; }, [](const auto& c) { return c.epochs; }},
       config);
 }
 
@@ -38,8 +42,47 @@ int64_t in_steps(double epochs, int64_t steps_per_epoch) {
   return std::max<int64_t>(1, std::llround(epochs * static_cast<double>(steps_per_epoch)));
 }
 
-std::unique_ptr<LRScheduler> make_one(const SchedulerConfig& config, const Place& p) {
-  using Made = std::unique_ptr<LRScheduler>;
+using Made = std::unique_ptr<LRScheduler>;
+
+Made make_one_cycle(const OneCycleLRConfig& c, const Place& p) {
+  return std::make_unique<OneCycleLR>(
+      p.optimizer,
+      OneCycleLROptions{.max_lr = c.max_lr,
+                        .total_steps = p.steps,
+                        .pct_start = c.pct_start,
+                        .anneal_strategy = c.anneal_strategy == "cos" ? AnnealStrategy::cos : AnnealStrategy::linear,
+                        .cycle_momentum = c.cycle_momentum,
+                        .base_momentum = c.base_momentum,
+                        .max_momentum = c.max_momentum,
+                        .div_factor = c.div_factor,
+                        .final_div_factor = c.final_div_factor,
+                        .three_phase = c.three_phase});
+}
+
+Made make_cyclic(const CyclicLRConfig& c, const Place& p) {
+  const int64_t up = in_steps(c.step_size_up, p.steps_per_epoch);
+  return std::make_unique<CyclicLR>(
+      p.optimizer,
+      CyclicLROptions{.base_lr = c.base_lr,
+                      .max_lr = c.max_lr,
+                      .step_size_up = up,
+                      .step_size_down = c.step_size_down ? in_steps(*c.step_size_down, p.steps_per_epoch) : up,
+                      .mode = c.mode == "triangular"    ? CyclicMode::triangular
+                              : c.mode == "triangular2" ? CyclicMode::triangular2
+                                                        : CyclicMode::exp_range,
+                      .gamma = p.for_a_step(c.gamma),
+                      .cycle_momentum = c.cycle_momentum,
+                      .base_momentum = c.base_momentum,
+                      .max_momentum = c.max_momentum});
+}
+
+Made make_multi_step(const MultiStepLRConfig& c, const Place& p) {
+  std::vector<int64_t> milestones;
+  for (const double epoch : c.milestones) milestones.push_back(in_steps(epoch, p.steps_per_epoch));
+  return std::make_unique<MultiStepLR>(p.optimizer, milestones, c.gamma);
+}
+
+Made make_one(const SchedulerConfig& config, const Place& p) {
   return std::visit(
       Overloaded{[&](const LinearLRConfig& c) -> Made {
                    return std::make_unique<LinearLR>(
@@ -58,9 +101,18 @@ std::unique_ptr<LRScheduler> make_one(const SchedulerConfig& config, const Place
                    return std::make_unique<StepLR>(p.optimizer, in_steps(c.step_size, p.steps_per_epoch), c.gamma);
                  },
                  [&](const ExponentialLRConfig& c) -> Made {
-                   const double a_step = std::pow(c.gamma, 1.0 / static_cast<double>(p.steps_per_epoch));
-                   return std::make_unique<ExponentialLR>(p.optimizer, a_step);
-                 }},
+                   return std::make_unique<ExponentialLR>(p.optimizer, p.for_a_step(c.gamma));
+                 },
+                 [&](const PolynomialLRConfig& c) -> Made {
+                   return std::make_unique<PolynomialLR>(p.optimizer, p.steps, c.power);
+                 },
+                 [&](const CosineAnnealingWarmRestartsConfig& c) -> Made {
+                   return std::make_unique<CosineAnnealingWarmRestarts>(p.optimizer, in_steps(c.T_0, p.steps_per_epoch),
+                                                                        c.T_mult, c.eta_min);
+                 },
+                 [&](const MultiStepLRConfig& c) -> Made { return make_multi_step(c, p); },
+                 [&](const OneCycleLRConfig& c) -> Made { return make_one_cycle(c, p); },
+                 [&](const CyclicLRConfig& c) -> Made { return make_cyclic(c, p); }},
       config);
 }
 
@@ -95,12 +147,11 @@ Loss make_loss(const LossConfig& config) {
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const Tensors& params) {
-  using Made = std::unique_ptr<Optimizer>;
-  return std::visit(Overloaded{[&](const SGDOptions& o) -> Made { return std::make_unique<SGD>(params, o); },
-                               [&](const AdamOptions& o) -> Made { return std::make_unique<Adam>(params, o); },
-                               [&](const AdamWOptions& o) -> Made { return std::make_unique<AdamW>(params, o); },
-                               [&](const AdagradOptions& o) -> Made { return std::make_unique<Adagrad>(params, o); }},
-                    config);
+  return std::visit(
+      [&]<class O>(const O& options) -> std::unique_ptr<Optimizer> {
+        return std::make_unique<OptimizerOf<O>>(params, options);
+      },
+      config);
 }
 
 std::unique_ptr<LRScheduler> make_scheduler(const std::vector<SchedulerConfig>& configs, Optimizer& optimizer,
@@ -122,6 +173,19 @@ std::unique_ptr<LRScheduler> make_scheduler(const std::vector<SchedulerConfig>& 
   if (schedules.empty()) return nullptr;
   if (schedules.size() == 1) return std::move(schedules.front());
   return std::make_unique<SequentialLR>(optimizer, std::move(schedules), std::move(milestones));
+}
+
+std::unique_ptr<AveragedModel> make_average(const std::optional<AverageConfig>& config, const Module& model) {
+  if (!config) return nullptr;
+  AveragedModelOptions options;
+  // Statistics of a moving average may move along; those of a mean over a long time are taken anew (update_bn).
+  if (const auto* ema = std::get_if<EMAConfig>(&*config)) options = {.ema_decay = ema->decay, .use_buffers = true};
+  return std::make_unique<AveragedModel>(model, options);
+}
+
+bool is_averaged(const AverageConfig& config, int64_t step, int64_t steps) {
+  const auto* swa = std::get_if<SWAConfig>(&config);
+  return swa == nullptr || static_cast<double>(step) > swa->start * static_cast<double>(steps);
 }
 
 std::vector<Transform> sizing(const std::vector<int64_t>& resize, const std::vector<int64_t>& center_crop) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "ingot/averaging.h"
 #include "ingot/schedulers.h"
 #include "ingot/train.h"
 
@@ -23,6 +24,11 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const T
 /// another that has no end.
 std::unique_ptr<LRScheduler> make_scheduler(const std::vector<SchedulerConfig>& configs, Optimizer& optimizer,
                                             int64_t epochs, int64_t steps_per_epoch);
+
+/// Null where the config asks for none.
+std::unique_ptr<AveragedModel> make_average(const std::optional<AverageConfig>& config, const Module& model);
+/// Whether weights after this many of all steps are part of it.
+bool is_averaged(const AverageConfig& config, int64_t step, int64_t steps);
 
 /// Resize and CenterCrop by these numbers, one or two each (DataConfig); none for an empty list.
 std::vector<Transform> sizing(const std::vector<int64_t>& resize, const std::vector<int64_t>& center_crop);

@@ -13,7 +13,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Metadata = std::map<std::string, std::string>;
 
-constexpr std::string_view kOptimizer = "optimizer.";
+constexpr std::string_view kLive = "live.", kOptimizer = "optimizer.";
 constexpr const char* kVersion = "1";
 constexpr const char* kMetadataHash = "metadata_hash";
 
@@ -22,6 +22,7 @@ constexpr const char* kMetadataHash = "metadata_hash";
 Json to_json(const LoopState& s) {
   return {{"epoch", s.epoch},
           {"step", s.step},
+          {"averaged", s.averaged},
           {"loader",
            {{"seed", s.loader.seed},
             {"epoch", s.loader.epoch},
@@ -39,6 +40,7 @@ LoopState loop_of(const Json& json) {
   const Json& loader = json.at("loader");
   return {.epoch = json.at("epoch"),
           .step = json.at("step"),
+          .averaged = json.value("averaged", int64_t{0}),
           .loader = {.seed = loader.at("seed"),
                      .epoch = loader.at("epoch"),
                      .position = loader.at("position"),
@@ -100,6 +102,7 @@ std::vector<OptimizerState::Group> groups_of(const Json& json) {
 TensorMap tensors_of(const Checkpoint& checkpoint) {
   TensorMap out;
   for (const auto& [name, tensor] : checkpoint.model) out.emplace(fmt::format("{}{}", kModelPrefix, name), tensor);
+  for (const auto& [name, tensor] : checkpoint.live) out.emplace(fmt::format("{}{}", kLive, name), tensor);
   for (const auto& [index, state] : checkpoint.optimizer.state)
     for (const auto& [name, tensor] : state) out.emplace(fmt::format("{}{}.{}", kOptimizer, index, name), tensor);
   return out;
@@ -108,6 +111,10 @@ TensorMap tensors_of(const Checkpoint& checkpoint) {
 void take_tensor(std::string_view name, const Tensor& tensor, Checkpoint& out) {
   if (name.starts_with(kModelPrefix)) {
     out.model.emplace_back(name.substr(kModelPrefix.size()), tensor);
+    return;
+  }
+  if (name.starts_with(kLive)) {
+    out.live.emplace_back(name.substr(kLive.size()), tensor);
     return;
   }
   CHECK(name.starts_with(kOptimizer), "tensor '{}' belongs neither to the model nor to the optimizer", name);

@@ -13,6 +13,7 @@ namespace ingot {
 struct LoopState {
   int64_t epoch = 0;  // whole epochs done, validation included
   int64_t step = 0;
+  int64_t averaged = 0;  // steps in the average of the weights
   LoaderState loader;
   // Of the epoch that is under way.
   double loss_sum = 0;
@@ -22,10 +23,11 @@ struct LoopState {
   double best_accuracy = 0;
 };
 
-/// One safetensors file: `model.<name>` and `optimizer.<index>.<name>` tensors, and everything else as JSON in its
-/// metadata, with hashes of both.
+/// One safetensors file: `model.<name>`, `live.<name>` and `optimizer.<index>.<name>` tensors, and everything else as
+/// JSON in its metadata, with hashes of both.
 struct Checkpoint {
   TensorsByName model;
+  TensorsByName live;  // what training goes on from, where `model` is an average; else empty
   OptimizerState optimizer;
   LoopState loop;
   Task task;

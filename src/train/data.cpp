@@ -106,6 +106,7 @@ Shape input_shape(const DataConfig& config, const Shape& image) {
   const int64_t height = image[1], width = image[2];
   if (!config.center_crop.empty()) return {image[0], config.center_crop.front(), config.center_crop.back()};
   if (config.resize.size() == 2) return {image[0], config.resize[0], config.resize[1]};
+  CHECK(height > 0 && width > 0, "images whose sizes differ need center_crop, or resize with height and width");
   if (config.resize.empty()) return image;
   const int64_t shorter = std::min(height, width), size = config.resize[0];
   return {image[0], height * size / shorter, width * size / shorter};

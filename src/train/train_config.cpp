@@ -1,6 +1,7 @@
 #include <algorithm>
-#include <array>
+#include <cmath>
 
+#include "autograd/attrs.h"
 #include "base/check.h"
 #include "base/file.h"
 #include "ingot/train.h"
@@ -47,43 +48,15 @@ struct Section<MultiMarginConfig> : MultiMarginConfig {
                  optional_key("margin", &Section::margin, not_negative)};
 };
 
-template <>
-struct Section<SGDOptions> : SGDOptions {
-  static constexpr std::string_view kType = "SGD";
-  static constexpr auto config = std::tuple{required_key("lr", &Section::lr, not_negative),
-                                            optional_key("momentum", &Section::momentum, not_negative),
-                                            optional_key("dampening", &Section::dampening),
-                                            optional_key("weight_decay", &Section::weight_decay, not_negative),
-                                            optional_key("nesterov", &Section::nesterov),
-                                            optional_key("maximize", &Section::maximize)};
+/// An optimiser's section has its options, by the names that its state has.
+template <class O>
+concept OptimizerOptions = requires(O o) {
+  o.maximize;
+  OptimizerOf<O>::name();
 };
-template <>
-struct Section<AdagradOptions> : AdagradOptions {
-  static constexpr std::string_view kType = "Adagrad";
-  static constexpr auto config =
-      std::tuple{optional_key("lr", &Section::lr, not_negative),
-                 optional_key("lr_decay", &Section::lr_decay, not_negative),
-                 optional_key("weight_decay", &Section::weight_decay, not_negative),
-                 optional_key("initial_accumulator_value", &Section::initial_accumulator_value, not_negative),
-                 optional_key("eps", &Section::eps, not_negative),
-                 optional_key("maximize", &Section::maximize)};
-};
-template <class S>
-constexpr auto adam_keys() {
-  return std::tuple{
-      optional_key("lr", &S::lr, not_negative),   optional_key("betas", &S::betas),
-      optional_key("eps", &S::eps, not_negative), optional_key("weight_decay", &S::weight_decay, not_negative),
-      optional_key("amsgrad", &S::amsgrad),       optional_key("maximize", &S::maximize)};
-}
-template <>
-struct Section<AdamOptions> : AdamOptions {
-  static constexpr std::string_view kType = "Adam";
-  static constexpr auto config = adam_keys<AdamOptions>();
-};
-template <>
-struct Section<AdamWOptions> : AdamWOptions {
-  static constexpr std::string_view kType = "AdamW";
-  static constexpr auto config = adam_keys<AdamWOptions>();
+template <OptimizerOptions O>
+struct Section<O> : O {
+  static inline const std::string_view kType = OptimizerOf<O>::name();
 };
 
 template <>
@@ -113,11 +86,100 @@ struct Section<StepLRConfig> : StepLRConfig {
                                             optional_key("epochs", &Section::epochs, length_or_null)};
 };
 template <>
+struct Section<MultiStepLRConfig> : MultiStepLRConfig {
+  static constexpr std::string_view kType = "MultiStepLR";
+  static constexpr auto config = std::tuple{
+      required_key("milestones", &Section::milestones, [] { return ConfigSchema::list_of(not_negative()); }),
+      optional_key("gamma", &Section::gamma, not_negative), optional_key("epochs", &Section::epochs, length_or_null)};
+};
+template <>
+struct Section<PolynomialLRConfig> : PolynomialLRConfig {
+  static constexpr std::string_view kType = "PolynomialLR";
+  static constexpr auto config = std::tuple{optional_key("total_iters", &Section::total_iters, length_or_null),
+                                            optional_key("power", &Section::power, not_negative)};
+};
+template <>
+struct Section<CosineAnnealingWarmRestartsConfig> : CosineAnnealingWarmRestartsConfig {
+  static constexpr std::string_view kType = "CosineAnnealingWarmRestarts";
+  static constexpr auto config =
+      std::tuple{optional_key("T_0", &Section::T_0, not_negative), optional_key("T_mult", &Section::T_mult, count),
+                 optional_key("eta_min", &Section::eta_min, not_negative),
+                 optional_key("epochs", &Section::epochs, length_or_null)};
+};
+template <>
+struct Section<OneCycleLRConfig> : OneCycleLRConfig {
+  static constexpr std::string_view kType = "OneCycleLR";
+  static constexpr auto config = std::tuple{required_key("max_lr", &Section::max_lr, not_negative),
+                                            optional_key("pct_start", &Section::pct_start, share),
+                                            optional_key("anneal_strategy", &Section::anneal_strategy,
+                                                         [] { return ConfigSchema::choice({"cos", "linear"}); }),
+                                            optional_key("cycle_momentum", &Section::cycle_momentum),
+                                            optional_key("base_momentum", &Section::base_momentum, share),
+                                            optional_key("max_momentum", &Section::max_momentum, share),
+                                            optional_key("div_factor", &Section::div_factor, not_negative),
+                                            optional_key("final_div_factor", &Section::final_div_factor, not_negative),
+                                            optional_key("three_phase", &Section::three_phase),
+                                            optional_key("epochs", &Section::epochs, length_or_null)};
+};
+template <>
+struct Section<CyclicLRConfig> : CyclicLRConfig {
+  static constexpr std::string_view kType = "CyclicLR";
+  static constexpr auto config =
+      std::tuple{required_key("base_lr", &Section::base_lr, not_negative),
+                 required_key("max_lr", &Section::max_lr, not_negative),
+                 optional_key("step_size_up", &Section::step_size_up, not_negative),
+                 optional_key("step_size_down", &Section::step_size_down, length_or_null),
+                 optional_key("mode", &Section::mode,
+                              [] { return ConfigSchema::choice({"triangular", "triangular2", "exp_range"}); }),
+                 optional_key("gamma", &Section::gamma, not_negative),
+                 optional_key("cycle_momentum", &Section::cycle_momentum),
+                 optional_key("base_momentum", &Section::base_momentum, share),
+                 optional_key("max_momentum", &Section::max_momentum, share),
+                 optional_key("epochs", &Section::epochs, length_or_null)};
+};
+template <>
 struct Section<ExponentialLRConfig> : ExponentialLRConfig {
   static constexpr std::string_view kType = "ExponentialLR";
   static constexpr auto config = std::tuple{optional_key("gamma", &Section::gamma, not_negative),
                                             optional_key("epochs", &Section::epochs, length_or_null)};
 };
+
+template <>
+struct Section<SWAConfig> : SWAConfig {
+  static constexpr std::string_view kType = "SWA";
+  static constexpr auto config = std::tuple{optional_key("start", &Section::start, share)};
+};
+template <>
+struct Section<EMAConfig> : EMAConfig {
+  static constexpr std::string_view kType = "EMA";
+  static constexpr auto config = std::tuple{optional_key("decay", &Section::decay, share)};
+};
+
+// ---- Options of optimisers, which list their fields themselves
+
+ConfigNode node_of(const AttrValue& value) {
+  if (const bool* flag = std::get_if<bool>(&value)) return ConfigCodec<bool>::write(*flag);
+  if (const auto* numbers = std::get_if<std::vector<double>>(&value))
+    return ConfigCodec<std::vector<double>>::write(*numbers);
+  return ConfigCodec<double>::write(std::get<double>(value));
+}
+/// The option that a node says, of the same kind as its default.
+AttrValue option_of(const ConfigNode& node, const AttrValue& fallback) {
+  if (std::holds_alternative<bool>(fallback)) return node.as_bool();
+  if (std::holds_alternative<double>(fallback)) return node.as_double();
+  return read_config<std::vector<double>>(node);
+}
+/// None is below 0. One whose default is no number must be given.
+ConfigField option_field(std::string_view name, const AttrValue& fallback) {
+  ConfigField out{.name = std::string(name), .schema = ConfigSchema::boolean()};
+  if (const auto* numbers = std::get_if<std::vector<double>>(&fallback))
+    out.schema = ConfigSchema::list_of(not_negative(), numbers->size());
+  else if (std::holds_alternative<double>(fallback))
+    out.schema = not_negative();
+  const double* number = std::get_if<double>(&fallback);
+  if (number == nullptr || !std::isnan(*number)) out.fallback = node_of(fallback);
+  return out;
+}
 
 /// The model's section is flat: which options a model has is for make_model to say.
 template <>
@@ -175,14 +237,26 @@ template <>
 struct ConfigCodec<CifarLabels> : NamedCodec<CifarLabels, kCifarLabels> {};
 template <>
 struct ConfigCodec<ImageReadMode> : NamedCodec<ImageReadMode, kReadModes> {};
-template <>
-struct ConfigCodec<std::array<double, 2>> {
-  static ConfigSchema schema() { return ConfigSchema::list_of(share(), 2); }
-  static std::array<double, 2> read(const ConfigNode& node) {
-    return {node.items().at(0).as_double(), node.items().at(1).as_double()};
+template <OptimizerOptions O>
+struct ConfigCodec<Section<O>> {
+  static ConfigSchema schema() {
+    std::vector<ConfigField> fields;
+    const O defaults{};
+    for (const auto& f : OptimizerOf<O>::option_fields().fields)
+      fields.push_back(option_field(f.name, f.get(&defaults)));
+    return ConfigSchema::object(std::move(fields));
   }
-  static ConfigNode write(const std::array<double, 2>& v) {
-    return ConfigNode::list({ConfigCodec<double>::write(v[0]), ConfigCodec<double>::write(v[1])});
+  static Section<O> read(const ConfigNode& node) {
+    O options;
+    for (const auto& f : OptimizerOf<O>::option_fields().fields)
+      f.set(&options, option_of(node.at(f.name), f.get(&options)));
+    return {options};
+  }
+  static ConfigNode write(const Section<O>& value) {
+    const O& options = value;
+    ConfigNode out = ConfigNode::map();
+    for (const auto& f : OptimizerOf<O>::option_fields().fields) out.set(f.name, node_of(f.get(&options)));
+    return out;
   }
 };
 template <>
@@ -322,6 +396,7 @@ struct Section<TrainConfig> : TrainConfig {
                                             optional_key("loss", &Section::loss),
                                             required_key("optimizer", &Section::optimizer),
                                             optional_key("scheduler", &Section::scheduler),
+                                            optional_key("average", &Section::average),
                                             optional_key("epochs", &Section::epochs, count),
                                             optional_key("seed", &Section::seed),
                                             optional_key("clip_grad_norm", &Section::clip_grad_norm, length_or_null),
@@ -365,7 +440,12 @@ void check_data(const DataConfig& data) {
   if (const auto* csv = std::get_if<CsvConfig>(&data.source)) check_csv(*csv);
   check_sizes(data);
   CHECK(data.mean.empty() == data.std.empty(), "mean and std are given together or not at all");
-  if (!data.mean.empty()) Normalize(data.mean, data.std);
+  if (data.mean.empty()) return;
+  CHECK(data.mean.size() == data.std.size() || data.mean.size() == 1 || data.std.size() == 1,
+        "mean has {} numbers and std {}: one serves all channels, else each has its own", data.mean.size(),
+        data.std.size());
+  Normalize(data.mean, std::vector(data.mean.size(), 1.0));
+  Normalize(std::vector(data.std.size(), 0.0), data.std);
 }
 
 void check_config(const ConfigNode& root, const TrainConfig& config) {

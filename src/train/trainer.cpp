@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "ingot/averaging.h"
 #include "ingot/data_loader.h"
 #include "ingot/init.h"
 #include "ingot/train.h"
@@ -48,16 +49,20 @@ struct Trainer::Impl {
   TrainResult run();
   bool run_epoch(RunLog& log);
   double train_step(const Batch& batch);
+  void average_step();
+  Module& averaged_model();
   void end_epoch(double seconds, double samples_per_s, RunLog& log);
   [[noreturn]] void refuse_loss(double loss, const Batch& batch);
   void show_progress(const Stopwatch& epoch, int64_t samples_before);
   void resume();
   Checkpoint checkpoint();
+  bool has_average() const { return average && average->n_averaged() > 0; }
 
   TrainConfig config;
   TrainOptions options;
   TrainingData data;
   std::unique_ptr<Module> model;
+  std::unique_ptr<AveragedModel> average;
   Loss loss;
   std::unique_ptr<Optimizer> optimizer;
   DataLoader loader;
@@ -95,6 +100,7 @@ Trainer::Impl::Impl(const TrainConfig& train_config, const TrainOptions& train_o
       options(train_options),
       data(load_data(config.data)),
       model(starting_model(config, options, data.task)),
+      average(make_average(config.average, *model)),
       loss(make_loss(config.loss)),
       optimizer(make_optimizer(config.optimizer, model->parameters())),
       loader(augmented(data.train, data.task, config.data), loader_options(config)),
@@ -110,7 +116,8 @@ void Trainer::Impl::resume() {
   const Checkpoint from = load_checkpoint(files.last);
   CHECK(from.data_hash == data.hash, "{}: the run was trained on other data (hash {}, now {})", files.last.string(),
         from.data_hash, data.hash);
-  model->load_state_dict(from.model);
+  model->load_state_dict(from.live.empty() ? from.model : from.live);
+  if (average) average->load(from.loop.averaged, from.live.empty() ? model->state_dict() : from.model);
   optimizer->load_state_dict(from.optimizer);
   loop = from.loop;
   if (scheduler) scheduler->set_step(loop.step);
@@ -120,7 +127,8 @@ void Trainer::Impl::resume() {
 
 Checkpoint Trainer::Impl::checkpoint() {
   loop.loader = loader.state();
-  return {.model = model->state_dict(),
+  return {.model = has_average() ? average->module().state_dict() : model->state_dict(),
+          .live = has_average() ? model->state_dict() : TensorsByName(),
           .optimizer = optimizer->state_dict(),
           .loop = loop,
           .task = data.task,
@@ -178,7 +186,31 @@ double Trainer::Impl::train_step(const Batch& batch) {
   ++loop.step;
   // By the closed form: a resumed run then has the same rates, whatever came before.
   if (scheduler) scheduler->set_step(loop.step);
+  average_step();
   return value;
+}
+
+void Trainer::Impl::average_step() {
+  if (!average || !is_averaged(*config.average, loop.step, config.epochs * batches)) return;
+  average->update_parameters(*model);
+  loop.averaged = average->n_averaged();
+}
+
+/// The average, with the statistics of batch norms that go with it.
+Module& Trainer::Impl::averaged_model() {
+  if (std::holds_alternative<SWAConfig>(*config.average)) {
+    DataLoaderOptions in_order = loader_options(config);
+    in_order.shuffle = false;
+    DataLoader batches_of_an_epoch(augmented(data.train, data.task, config.data), in_order);
+    update_bn(average->module(), [&](Module& module) {
+      for (const Batch& batch : batches_of_an_epoch.epoch(loop.epoch)) {
+        const DropoutScope dropout(config.seed, static_cast<uint64_t>(loop.step),
+                                   static_cast<uint64_t>(batch.position));
+        module.call({batch.input});
+      }
+    });
+  }
+  return average->module();
 }
 
 void Trainer::Impl::refuse_loss(double value, const Batch& batch) {
@@ -194,7 +226,7 @@ void Trainer::Impl::refuse_loss(double value, const Batch& batch) {
 void Trainer::Impl::end_epoch(double train_seconds, double samples_per_s, RunLog& log) {
   const Stopwatch validation;
   const EvalResult result =
-      evaluate(*model, data.validation, data.task,
+      evaluate(has_average() ? averaged_model() : *model, data.validation, data.task,
                {.num_workers = static_cast<int>(config.data.num_workers), .on_error = config.data.on_error});
   const auto samples = static_cast<double>(loop.samples);
   const bool best = loop.best_epoch == 0 || result.accuracy > loop.best_accuracy;

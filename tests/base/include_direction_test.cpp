@@ -57,6 +57,8 @@ const std::map<std::string, std::string> kPublic{
     {"models.h", "nn"},
     {"losses.h", "nn"},
     {"init.h", "nn"},
+    {"averaging.h", "optim"},
+    {"lbfgs.h", "optim"},
     {"optim.h", "optim"},
     {"io.h", "io"},
     {"data.h", "data"},

@@ -47,7 +47,7 @@ TEST_F(DataTest, FoldersNameTheClassesAndImagesGetOneSize) {
     EXPECT_EQ(sample.input.dtype(), DType::u8);
     EXPECT_EQ(sample.target.item<int64_t>(), i / 6);
   }
-  const TrainingData grey = load_data(folder_config({"data.channels=gray", "data.resize=[6,7]"}).data);
+  const TrainingData grey = load_data(folder_config({"data.channels=gray", "data.resize=[9,12]"}).data);
   EXPECT_EQ(grey.task.input, (Shape{1, 8, 8}));
   EXPECT_EQ(load_data(folder_config({"data.center_crop=[]", "data.resize=[6,7]"}).data).test->get(0).input.shape(),
             (Shape{3, 6, 7}));

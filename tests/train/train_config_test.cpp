@@ -1,5 +1,7 @@
 #include "base/check.h"
+#include "ingot/ops.h"
 #include "ingot/train.h"
+#include "train/build.h"
 #include "train/toy_run.h"
 
 namespace ingot {
@@ -71,6 +73,73 @@ TEST_F(TrainConfigTest, TheResolvedConfigReadsBackToTheSameText) {
       to_yaml(load(toy("type: SGD\n  lr: 0.05\n  momentum: 0.9", "type: AdamW\n  betas: [0.8, 0.9]")));
   EXPECT_THAT(adam, AllOf(HasSubstr("type: AdamW"), HasSubstr("betas: [0.8, 0.9]"), HasSubstr("weight_decay: 0.01")));
   EXPECT_EQ(to_yaml(load(adam)), adam);
+}
+
+TEST_F(TrainConfigTest, EveryOptimizerIsReadWithAllOfItsOptions) {
+  for (const char* type : {"Adam", "AdamW", "Adagrad", "Adadelta", "RMSprop", "Rprop", "ASGD", "Adamax", "NAdam",
+                           "RAdam", "Lamb", "Lion"}) {
+    const TrainConfig c = load(toy("type: SGD\n  lr: 0.05\n  momentum: 0.9", fmt::format("type: {}", type)));
+    const std::string text = to_yaml(c);
+    EXPECT_EQ(to_yaml(load(text)), text) << type;
+    EXPECT_THAT(text, HasSubstr("maximize: false")) << type;
+    Tensor x = zeros({1}).set_requires_grad();
+    const auto optimizer = make_optimizer(c.optimizer, {x});
+    EXPECT_EQ(optimizer->type_name(), type);
+    // All that the state names can be said.
+    const OptimizerState state = optimizer->state_dict();
+    for (const auto& [name, option] : state.param_groups[0].options)
+      EXPECT_THAT(text, HasSubstr("  " + name + ": ")) << type;
+    EXPECT_THAT(refusal(toy("type: SGD\n  lr: 0.05\n  momentum: 0.9", fmt::format("type: {}\n  lr: -1", type))),
+                HasSubstr("optimizer.lr is -1, it must be at least 0"));
+  }
+  const TrainConfig c = load(
+      toy("type: SGD\n  lr: 0.05\n  momentum: 0.9", "type: Rprop\n  lr: 0.5\n  etas: [0.25, 1.5]\n  maximize: true"));
+  const auto& rprop = std::get<RpropOptions>(c.optimizer);
+  EXPECT_EQ(rprop.lr, 0.5);
+  EXPECT_EQ(rprop.etas, (std::array{0.25, 1.5}));
+  EXPECT_TRUE(rprop.maximize);
+  EXPECT_THAT(refusal(toy("momentum: 0.9", "momentum: [0.9]")), HasSubstr("optimizer.momentum"));
+  EXPECT_THAT(refusal(toy("type: SGD\n  lr: 0.05\n  momentum: 0.9", "type: Lion\n  betas: [0.5]")),
+              HasSubstr("optimizer.betas has 1 element"));
+  EXPECT_THAT(refusal(toy("type: SGD\n  lr: 0.05\n  momentum: 0.9", "type: Lion\n  betas: [0.5, 1.5]")),
+              ContainsRegex("config.yaml:12: optimizer: a beta is 1.5"));
+}
+
+TEST_F(TrainConfigTest, SchedulesCountInEpochsAndMoveWithEveryStep) {
+  const std::string both =
+      "scheduler:\n  - {type: LinearLR, start_factor: 0.1, total_iters: 1}\n  - {type: CosineAnnealingLR}\n";
+  constexpr int64_t kEpochs = 3, kSteps = 10;  // steps an epoch
+  /// Rates of base 0.05 at the ends of epochs and in the middle of the second.
+  const auto rates = [&](const std::string& schedule) {
+    const TrainConfig c = load(toy(both, "scheduler: [" + schedule + "]\n"));
+    EXPECT_EQ(to_yaml(load(to_yaml(c))), to_yaml(c));
+    Tensor x = zeros({1}).set_requires_grad();
+    const auto optimizer = make_optimizer(c.optimizer, {x});
+    const auto made = make_scheduler(c.scheduler, *optimizer, kEpochs, kSteps);
+    std::vector<double> out;
+    for (const int64_t t : {int64_t{0}, kSteps, kSteps * 3 / 2, kSteps * 2, kSteps * 3})
+      out.push_back(made->closed_form(0.05, t));
+    return out;
+  };
+  const auto are = [](std::vector<double> values) { return testing::Pointwise(testing::DoubleNear(1e-12), values); };
+  EXPECT_THAT(rates("{type: MultiStepLR, milestones: [1, 1.5]}"), are({0.05, 0.005, 0.0005, 0.0005, 0.0005}));
+  EXPECT_THAT(rates("{type: StepLR, gamma: 0.5}"), are({0.05, 0.025, 0.025, 0.0125, 0.00625}));
+  EXPECT_THAT(rates("{type: ExponentialLR, gamma: 0.25}"), are({0.05, 0.0125, 0.00625, 0.003125, 0.00078125}));
+  EXPECT_THAT(rates("{type: PolynomialLR}"), are({0.05, 0.1 / 3, 0.025, 0.05 / 3, 0}));
+  EXPECT_THAT(rates("{type: PolynomialLR, total_iters: 2, power: 2}"), are({0.05, 0.0125, 0.003125, 0, 0}));
+  EXPECT_THAT(rates("{type: CosineAnnealingWarmRestarts, T_0: 1, T_mult: 2}"),
+              are({0.05, 0.05, 0.0426776695296637, 0.025, 0.05}));
+  const std::vector<double> cycle = rates("{type: OneCycleLR, max_lr: 1, pct_start: 0.5, anneal_strategy: linear}");
+  EXPECT_NEAR(cycle[0], 0.04, 1e-12);
+  EXPECT_GT(cycle[2], 0.9);
+  EXPECT_NEAR(cycle[4], 4e-6, 1e-12);
+  EXPECT_THAT(rates("{type: CyclicLR, base_lr: 0.1, max_lr: 0.5, step_size_up: 1}"), are({0.1, 0.5, 0.3, 0.1, 0.5}));
+  EXPECT_THAT(refusal(toy(both, "scheduler: [{type: OneCycleLR}]\n")), HasSubstr("has no 'max_lr'"));
+  EXPECT_THAT(refusal(toy(both, "scheduler: [{type: CyclicLR, base_lr: 0, max_lr: 1, mode: square}]\n")),
+              HasSubstr("mode is 'square'"));
+  EXPECT_THAT(refusal(toy("type: SGD\n  lr: 0.05\n  momentum: 0.9", "type: Adagrad"),
+                      {"scheduler=[{type: OneCycleLR, max_lr: 1}]"}),
+              HasSubstr("scheduler: Adagrad has no momentum"));
 }
 
 TEST_F(TrainConfigTest, TheConfigsOfTheRepositoryAreSound) {
@@ -197,7 +266,7 @@ TEST_F(TrainConfigTest, SizesThatCannotBeAreRefused) {
   EXPECT_THAT(data("resize: 30, center_crop: 32"), HasSubstr("center_crop 32 x 32 is larger than what resize makes"));
   EXPECT_THAT(data("resize: [40, 30], center_crop: [40, 31]"), HasSubstr("center_crop 40 x 31 is larger"));
   EXPECT_THAT(data("center_crop: 8, mean: 0.5"), HasSubstr("mean and std are given together or not at all"));
-  EXPECT_THAT(data("center_crop: 8, mean: [0.5, 0.4], std: 1"), HasSubstr("2 means and 1 standard deviations"));
+  EXPECT_THAT(data("center_crop: 8, mean: [0.5, 0.4], std: [1, 2, 3]"), HasSubstr("mean has 2 numbers and std 3"));
   EXPECT_THAT(data("center_crop: 8, mean: .nan, std: 1"), HasSubstr("mean nan must be finite"));
   EXPECT_THAT(data("center_crop: 8, mean: 0.5, std: 0"), HasSubstr("std 0 must be positive"));
   EXPECT_THAT(data("center_crop: 8, channels: red"), HasSubstr("data.channels is 'red', one of rgb, gray"));

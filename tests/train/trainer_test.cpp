@@ -171,6 +171,49 @@ TEST_F(TrainerTest, EveryOptimizerResumesExactly) {
   }
 }
 
+TEST_F(TrainerTest, AveragesResumeExactly) {
+  for (const char* average : {"average={type: EMA, decay: 0.9}", "average={type: SWA, start: 0.4}"}) {
+    TrainOptions whole = options("whole"), part = options("part");
+    whole.overwrite = part.overwrite = true;
+    train(config({average}), whole);
+    int64_t steps = 0;
+    for (const int64_t stop : {5, 13, 19}) {
+      part.stop = [&](int64_t step) { return (steps = step) >= stop; };
+      train(config({average}), part);
+      part.overwrite = false, part.resume = true;
+    }
+    EXPECT_EQ(steps, 19);
+    train(config({average}), resuming("part"));
+    for (const char* name : {"last.safetensors", "best.safetensors"})
+      EXPECT_EQ(read_text(root / "part" / name), read_text(root / "whole" / name)) << average << ' ' << name;
+  }
+}
+
+TEST_F(TrainerTest, TheAverageIsWhatIsValidatedAndSaved) {
+  const TrainConfig averaged = config({"average={type: SWA, start: 0.5}", "clip_grad_norm=null"});
+  TrainOptions with = options("run");
+  std::unique_ptr<Trainer> trainer;
+  std::vector<double> mean(4);
+  int64_t count = 0;
+  const int64_t steps = 3 * 7;  // 200 images in batches of 32
+  with.stop = [&](int64_t step) {
+    if (2 * step <= steps) return false;
+    const auto values = trainer->model().named_parameters()[1].second.to_vector<double>();
+    ++count;
+    for (size_t i = 0; i < mean.size(); ++i) mean[i] += (values.at(i) - mean[i]) / static_cast<double>(count);
+    return false;
+  };
+  std::vector<double> accuracies;
+  with.on_epoch = [&](const EpochRecord& record) { accuracies.push_back(record.val_accuracy); };
+  trainer = std::make_unique<Trainer>(averaged, with);
+  EXPECT_EQ(trainer->run().steps, steps);
+  EXPECT_EQ(count, 11);
+  const ingot::Run run = open_run(root / "run", "last");
+  EXPECT_THAT(run.model->named_parameters()[1].second.to_vector<double>(),
+              testing::Pointwise(testing::DoubleNear(1e-6), mean));
+  EXPECT_EQ(evaluate(*run.model, load_data(averaged.data).validation, run.task).accuracy, accuracies.back());
+}
+
 TEST_F(TrainerTest, AKilledRunIsLoggedOnce) {
   train(config(), options("whole"));
   const TrainLog whole = read_log(root / "whole");

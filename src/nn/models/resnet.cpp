@@ -22,8 +22,9 @@ Depth depth_of(int depth) {
       return {true, {3, 4, 23, 3}};
     case 152:
       return {true, {3, 8, 36, 3}};
+    default:
+      fail("there is no ResNet of depth {}; depths are 18, 34, 50, 101 and 152", depth);
   }
-  fail("there is no ResNet of depth {}; depths are 18, 34, 50, 101 and 152", depth);
 }
 
 constexpr int64_t kStem = 64;
