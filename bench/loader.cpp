@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "ingot/data_loader.h"
+#include "ingot/data.h"
 #include "peer.h"
 
 namespace {

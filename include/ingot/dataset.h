@@ -1,9 +1,7 @@
 #pragma once
 
-#include <array>
 #include <concepts>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -139,29 +137,6 @@ class TensorDataset : public Dataset {
   int64_t size_;
 };
 
-/// Images [N,1,H,W] u8 and labels [N] i64 from two IDX files under `root` that have MNIST's names
-/// (train-images-idx3-ubyte, t10k-labels-idx1-ubyte, ...), .gz or plain. Throws Error with path, index and reason where
-/// a file is damaged or a label is outside [0, classes).
-class IdxDataset : public TensorDataset {
- public:
-  explicit IdxDataset(const std::filesystem::path& root, bool train = true, std::optional<int64_t> classes = {});
-};
-
-/// MNIST or Fashion-MNIST: 10 classes, images [N,1,28,28].
-class Mnist : public IdxDataset {
- public:
-  explicit Mnist(const std::filesystem::path& root, bool train = true);
-  static std::span<const std::string_view> class_names();
-};
-
-/// Debian's package dataset-fashion-mnist: 60,000 training and 10,000 test images (Xiao et al. 2017).
-class FashionMnist : public Mnist {
- public:
-  static constexpr const char* kRoot = "/usr/share/datasets/fashion-mnist";
-  explicit FashionMnist(bool train = true, const std::filesystem::path& root = kRoot) : Mnist(root, train) {}
-  static std::span<const std::string_view> class_names();
-};
-
 // ---- Views
 
 /// Some samples of another data set, in the order of `indices`.
@@ -232,13 +207,6 @@ class TransformedDataset : public Dataset {
 /// may also be fractions that add up to 1: as in PyTorch they are rounded down and the rest is dealt out in turn.
 std::vector<Subset> random_split(const DatasetHandle& dataset, const std::vector<int64_t>& lengths, uint64_t seed = 0);
 std::vector<Subset> random_split(const DatasetHandle& dataset, const std::vector<double>& fractions, uint64_t seed = 0);
-
-// ---- Files
-
-/// The array in an IDX file (http://yann.lecun.com/exdb/mnist), plain or gzip-compressed: u8, i8, i32, f32 or f64,
-/// row-major. Throws Error with the path where the magic number is wrong, the sizes exceed `max_bytes` or what a file
-/// of this length can hold (checked before any allocation), or the data is truncated, damaged or followed by more.
-Tensor read_idx(const std::filesystem::path& path, size_t max_bytes = size_t{1} << 32);
 
 /// Stacks samples to a batch: tensors along a new first dimension, numbers to i64 and f64 tensors; texts stay lists;
 /// lists and maps go element by element. Throws Error naming the sample whose shape or type differs from the first

@@ -17,12 +17,14 @@ namespace ingot {
 struct EngineData;  // the plan and its weights; runtime/engine_data.h
 class Executor;
 
-/// What a caller does to its images before they are the network's input: y = (x * scale - mean) / std per channel.
-/// The engine carries it along for tools; it does not apply it.
+/// What a caller does to its images before they are the network's input: Resize and CenterCrop (transforms.h) by one
+/// number or two, as in a training config, where these are given; then y = (x * scale - mean) / std per channel. The
+/// engine carries it along for tools; it does not apply it.
 struct Preprocessing {
   std::string channels;  // "rgb", "bgr", "gray"; empty: nothing is known
   double scale = 1;
   std::vector<double> mean, std;
+  std::vector<int64_t> resize = {}, center_crop = {};
   bool operator==(const Preprocessing&) const = default;
 };
 

@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-#include "ingot/dataset.h"
+#include "ingot/file_datasets.h"
 #include "ingot/init_cfg.h"
 #include "ingot/models.h"
 #include "ingot/optim.h"
@@ -25,7 +25,7 @@ struct ModelConfig {
   InitCfg init_cfg;                // rules for the initial values, one or a list of them
 };
 
-/// Transforms of training images (transforms.h): RandomCrop to the images' own size, RandomHorizontalFlip.
+/// Transforms of training images (transforms.h): RandomCrop to the size that the network takes, RandomHorizontalFlip.
 struct RandomCropConfig {
   int64_t padding = 0;
 };
@@ -34,11 +34,53 @@ struct RandomHorizontalFlipConfig {
 };
 using AugmentConfig = std::variant<RandomCropConfig, RandomHorizontalFlipConfig>;
 
+/// Data sets (file_datasets.h), each with images to train on and to test on.
+struct FashionMnistConfig {
+  std::filesystem::path root;  // folder of the files; empty: where Debian's package puts them
+};
+struct MnistConfig {
+  std::filesystem::path root;
+};
+struct IdxConfig {  // any images under MNIST's file names
+  std::filesystem::path root;
+  std::vector<std::string> class_names;  // empty: "0", "1", ...
+};
+struct Cifar10Config {
+  std::filesystem::path root;
+};
+struct Cifar100Config {
+  std::filesystem::path root;
+  CifarLabels labels = CifarLabels::fine;
+};
+struct CsvConfig {  // an image a row, its pixels whole numbers from 0 to 255, row-major
+  std::filesystem::path root;
+  std::string train = "train.csv", test = "test.csv";  // below the root
+  std::string target = "label";                        // the column of the classes, see CsvOptions
+  std::string delimiter = ",";
+  bool header = true;
+  std::vector<int64_t> shape;            // of an image: channels (1 or 3), height, width
+  std::vector<std::string> class_names;  // empty: those that the training rows have
+};
+struct ImageFolderConfig {  // root/train/CLASS/*.png and *.jpg; the folders name the classes
+  std::filesystem::path root;
+  std::string train = "train", test = "test";
+  ImageReadMode channels = ImageReadMode::rgb;
+};
+using DataSource = std::variant<FashionMnistConfig, MnistConfig, IdxConfig, Cifar10Config, Cifar100Config, CsvConfig,
+                                ImageFolderConfig>;
+
 struct DataConfig {
-  std::string type = "fashion_mnist";    // fashion_mnist, mnist, or idx: any images under MNIST's file names
-  std::filesystem::path root;            // folder of the files; empty: where Debian's package puts them
-  std::vector<std::string> class_names;  // idx only; empty: "0", "1", ...
-  int64_t validation = 5000;             // the last training images are held out to choose the best checkpoint
+  DataSource source;
+  /// So many training images are held out to choose the best checkpoint: the last ones, or in folders and tables, which
+  /// may be sorted by class, some that are drawn at random, the same in every run.
+  int64_t validation = 5000;
+  /// What makes all images one size (transforms.h): Resize to height and width, or with one number until the shorter
+  /// edge is so long; then CenterCrop to height and width, or to a square. Empty: neither. RandomCrop among `augment`
+  /// takes the crop's place in training.
+  std::vector<int64_t> resize, center_crop;
+  /// By channel or for all, of pixels in [0, 1]; empty: those of the training images, in a folder of at most 10,000.
+  std::vector<double> mean, std;
+  OnError on_error = OnError::raise;  // skip: bad images are left out and counted on stderr
   int64_t batch_size = 128;
   int64_t num_workers = 0;
   bool drop_last = false;
@@ -157,17 +199,18 @@ struct Task {
   int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
 };
 
-/// Images u8 [C,H,W] and labels i64.
+/// Images u8 [C,H,W] and labels i64. Those for validation and testing have the task's size; those for training are as
+/// the data set has them.
 struct TrainingData {
   Task task;
   DatasetHandle train, validation, test;
-  std::string hash;  // of all training and validation images and labels
+  std::string hash;  // of all training and validation images and labels; of a folder's names and file sizes
 };
 /// Throws Error where a file is missing, damaged or does not fit the others.
 TrainingData load_data(const DataConfig& config);
-/// The test images alone.
-DatasetHandle load_test_data(const DataConfig& config);
-/// The images as the network wants them: f32, normalised.
+/// The test images alone, in the task's size; labels are numbers of these classes.
+DatasetHandle load_test_data(const DataConfig& config, const std::vector<std::string>& class_names);
+/// Images of the task's size as the network wants them: f32, normalised.
 DatasetHandle normalised(DatasetHandle images, const Task& task);
 
 // ---- Evaluation
@@ -185,11 +228,18 @@ std::string to_json(const EvalResult& result);
 
 /// Scores of a normalised batch [N,C,H,W] -> [N,classes].
 using Classifier = std::function<Tensor(const Tensor& batch)>;
-/// `images` are u8, as TrainingData has them.
+struct EvalOptions {
+  std::optional<int64_t> batch_size;  // none: 500, of large images fewer
+  int num_workers = 0;
+  OnError on_error = OnError::raise;
+};
+/// `images` are u8, as TrainingData has them for validation.
 EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, const Task& task,
-                    int64_t batch_size = 500);
+                    const EvalOptions& options = {});
 /// The same with a module, in eval mode during the call and without gradients.
-EvalResult evaluate(Module& model, const DatasetHandle& images, const Task& task, int64_t batch_size = 500);
+EvalResult evaluate(Module& model, const DatasetHandle& images, const Task& task, const EvalOptions& options = {});
+/// A batch that is large enough for speed and does not fill the memory.
+int64_t usual_batch(const Task& task);
 
 // ---- Training
 

@@ -6,7 +6,7 @@
 #include "base/parallel.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
-#include "ingot/dataset.h"
+#include "ingot/file_datasets.h"
 #include "kernels/versions.h"
 
 namespace ingot::cli {

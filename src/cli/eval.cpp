@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/images.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "ingot/image_io.h"
@@ -17,7 +18,7 @@ namespace fs = std::filesystem;
 struct Options {
   std::string run;
   std::string which = "best";
-  int64_t batch_size = 500;
+  std::optional<int64_t> batch_size;
   std::string images;  // folder
   int64_t count = 8;
   bool json = false;
@@ -52,8 +53,11 @@ std::string text_of(const EvalResult& r) {
 
 int run(const Options& o) {
   const Run run = reading([&] { return open_run(o.run, o.which); });
-  const DatasetHandle images = reading([&] { return load_test_data(run.config.data); });
-  const EvalResult result = evaluate(*run.model, images, run.task, o.batch_size);
+  const DataConfig& data = run.config.data;
+  const DatasetHandle images = test_data(run);
+  const EvalResult result = evaluate(
+      *run.model, images, run.task,
+      {.batch_size = o.batch_size, .num_workers = static_cast<int>(data.num_workers), .on_error = data.on_error});
   write_file_atomic(run.folder / "eval.json", to_json(result) + "\n");
   if (!o.images.empty()) save_images(images, run.task, o);
   if (o.json)

@@ -8,7 +8,7 @@
 namespace ingot::cli {
 
 DatasetHandle test_data(const Run& run) {
-  return reading([&] { return load_test_data(run.config.data); });
+  return reading([&] { return load_test_data(run.config.data, run.task.class_names); });
 }
 
 ImageSource test_images(const Run& run, int64_t limit) {

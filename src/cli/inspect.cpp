@@ -55,7 +55,13 @@ Json overview_of(const Model& model, const Engine& engine, const std::string& pa
       {"steps", plan.steps.size()},
       {"weights", plan.weights.size()},
       {"memory", {{"arena", memory.peak}, {"unshared", memory.sum}, {"weights", memory.weights}}},
-      {"preprocessing", {{"channels", p.channels}, {"scale", p.scale}, {"mean", p.mean}, {"std", p.std}}},
+      {"preprocessing",
+       {{"resize", p.resize},
+        {"center_crop", p.center_crop},
+        {"channels", p.channels},
+        {"scale", p.scale},
+        {"mean", p.mean},
+        {"std", p.std}}},
       {"class_names", engine.class_names()},
       {"built_for", {{"cpu", plan.built_for.cpu}, {"isa", plan.built_for.isa}, {"threads", plan.built_for.threads}}}};
 }
@@ -206,6 +212,8 @@ std::string overview_text(const Json& o) {
     line("file", size(o.at("file_bytes")));
     line("memory", fmt::format("arena {} ({} without sharing), weights {}", size(m.at("arena")), size(m.at("unshared")),
                                size(m.at("weights"))));
+    if (!p.at("resize").empty() || !p.at("center_crop").empty())
+      line("images", fmt::format("resize {}, center_crop {}", p.at("resize").dump(), p.at("center_crop").dump()));
     line("pixels", fmt::format("{}, scale {:g}, mean {}, std {}", p.at("channels").get<std::string>(),
                                p.at("scale").get<double>(), p.at("mean").dump(), p.at("std").dump()));
     line("built for", fmt::format("{}, {}, {} threads", b.at("cpu").get<std::string>(), b.at("isa").get<std::string>(),

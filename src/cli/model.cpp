@@ -65,6 +65,15 @@ Model load_zoo(const ModelChoice& choice) {
   return model;
 }
 
+/// Whether what the preprocessing makes is what the network takes: one number alone makes images of any size.
+void check_size(const Preprocessing& p, const Shape& image, const std::string& name) {
+  const auto& size = p.center_crop.empty() ? p.resize : p.center_crop;
+  if (size.empty() || (p.center_crop.empty() && size.size() == 1)) return;
+  CHECK(size.front() == image[1] && size.back() == image[2],
+        "{}: its preprocessing makes images of {} x {}, its network takes {}", name, size.front(), size.back(),
+        to_string(image));
+}
+
 Model load_engine(const ModelChoice& choice) {
   Model model{.name = choice.text};
   model.engine = Engine::load(choice.text, {.verify = choice.verify});
@@ -77,6 +86,7 @@ Model load_engine(const ModelChoice& choice) {
   CHECK(model.engine->outputs().size() == 1, "{}: the commands run engines with one output", choice.text);
   model.image = {shape[1], shape[2], shape[3]};
   model.preprocessing = model.engine->preprocessing();
+  check_size(model.preprocessing, model.image, choice.text);
   model.class_names = model.engine->class_names();
   return model;
 }
@@ -89,7 +99,9 @@ Model load_run(const ModelChoice& choice) {
   model.preprocessing = {.channels = run.task.input[0] == 1 ? "gray" : "rgb",
                          .scale = 1 / kByte,
                          .mean = run.task.mean,
-                         .std = run.task.std};
+                         .std = run.task.std,
+                         .resize = run.config.data.resize,
+                         .center_crop = run.config.data.center_crop};
   model.class_names = run.task.class_names;
   model.run = std::move(run);
   return model;

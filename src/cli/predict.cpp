@@ -7,6 +7,8 @@
 #include "ingot/autograd.h"
 #include "ingot/image_io.h"
 #include "ingot/ops.h"
+#include "ingot/transforms.h"
+#include "train/build.h"
 
 namespace ingot::cli {
 namespace {
@@ -30,9 +32,27 @@ struct Prediction {
 
 std::string_view colours(int64_t channels) { return channels == 1 ? "grey" : "colour"; }
 
+ImageReadMode mode_for(const Preprocessing& p) {
+  if (p.channels == "gray") return ImageReadMode::gray;
+  return p.channels == "rgb" ? ImageReadMode::rgb : ImageReadMode::unchanged;
+}
+
+/// The image as the run's own images were made for evaluation. Where those were taken as they are, so must this one be.
+Tensor read_for(const Model& model, const std::string& path) {
+  const Preprocessing& p = model.preprocessing;
+  const auto steps = sizing(p.resize, p.center_crop);
+  if (steps.empty()) return read_image(path);
+  const Tensor image = read_image(path, {.mode = mode_for(p)});
+  try {
+    return Compose(steps).apply(image, RandomKey{});
+  } catch (const Error& e) {
+    fail("{}: {}", path, e.what());
+  }
+}
+
 /// u8 [1,C,H,W].
 Tensor image_for(const Model& model, const std::string& path) {
-  const Tensor image = read_image(path);
+  const Tensor image = read_for(model, path);
   const Shape& want = model.image;
   CHECK(image.size(0) == want[0], "{}: a {} image, {} takes {} ones", path, colours(image.size(0)), model.name,
         colours(want[0]));
@@ -114,7 +134,9 @@ int work(const Options& options) {
 Work declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("model", options->model.text, "Engine, run folder or zoo:NAME")->required();
-  app.add_option("images", options->images, "PNG or JPEG files of the size that the network takes")->required();
+  app.add_option("images", options->images,
+                 "PNG or JPEG files: any, where training resized or cropped its images; else of the network's size")
+      ->required();
   app.add_option("--top", options->top, "Classes to show")->check(CLI::PositiveNumber)->capture_default_str();
   add_model_options(app, options->model);
   add_verify_option(app, options->model);

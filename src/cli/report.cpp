@@ -15,8 +15,6 @@
 namespace ingot::cli {
 namespace {
 
-constexpr int64_t kBatch = 500;
-
 struct Options {
   std::string run, out;
   int64_t images = 10;
@@ -32,7 +30,7 @@ struct Guess {
 std::vector<Guess> guesses_of(const Model& model, const DatasetHandle& images) {
   std::vector<Guess> guesses;
   const NoGrad no_grad;
-  for_each_batch(test_images(*model.run), kBatch, [&](const Tensor& x) {
+  for_each_batch(test_images(*model.run), usual_batch(model.run->task), [&](const Tensor& x) {
     const Tensor p = softmax(model.module->call({x})[0], 1);
     const auto predicted = argmax(p, 1).to_vector<int64_t>();
     const auto probability = amax(p, {1}).to_vector<double>();

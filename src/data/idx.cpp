@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "base/check.h"
-#include "ingot/dataset.h"
+#include "ingot/file_datasets.h"
 #include "tensor/impl.h"
 
 namespace ingot {

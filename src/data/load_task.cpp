@@ -13,19 +13,6 @@ RandomKey epoch_key(uint64_t seed, std::string_view purpose, int64_t epoch) {
   return fold_in(random_key(seed, purpose), static_cast<uint64_t>(epoch));
 }
 
-/// Runs `action` and returns what it threw, as text.
-template <class Action>
-std::optional<std::string> error_of(const Action& action) {
-  try {
-    action();
-    return std::nullopt;
-  } catch (const std::exception& error) {
-    return error.what();
-  } catch (...) {
-    return "an exception that is no std::exception";
-  }
-}
-
 int64_t count_batches(const DataLoaderOptions& options, const Sampler* sampler, int64_t start, int64_t batch_size) {
   if (options.batch_sampler) return std::max<int64_t>(0, options.batch_sampler->size() - start);
   if (sampler == nullptr) return 0;
@@ -55,7 +42,7 @@ BatchMaker::BatchMaker(const Dataset* dataset, IterableDataset* iterable, const 
 /// Reads an iterable data set up to a position, as pull() did when it came there: a sample that fails is a place too.
 void BatchMaker::skip_to(int64_t position) {
   for (; pulled_ < position && !ended_; ++pulled_)
-    error_of([&] {
+    thrown_by([&] {
       const SeedScope scope(fold_in(sample_key_, static_cast<uint64_t>(pulled_)).value);
       ended_ = !iterable_->next();
     });
@@ -89,7 +76,7 @@ void BatchMaker::plan_by_batch_sampler(LoadTask& task) const {
 }
 
 void BatchMaker::plan(LoadTask& task) const {
-  const auto error = error_of([&] {
+  const auto error = thrown_by([&] {
     options_.batch_sampler ? plan_by_batch_sampler(task) : plan_by_sampler(task);
     for (const int64_t index : task.indices)
       CHECK(index >= 0 && index < dataset_->size(),
@@ -117,7 +104,7 @@ bool BatchMaker::pull(LoadTask& task) {
   constexpr int64_t kMostSkipped = 1000;  // in one batch: a source that only fails must not keep us for ever
   task.batch.position = pulled_;
   while (!ended_ && task.batch_error.empty() && static_cast<int64_t>(task.samples.size()) < batch_size_) {
-    const auto error = error_of([&] {
+    const auto error = thrown_by([&] {
       const SeedScope scope(fold_in(sample_key_, static_cast<uint64_t>(pulled_)).value);
       auto sample = iterable_->next();
       if (!sample) return void(ended_ = true);
@@ -141,7 +128,7 @@ void BatchMaker::run(LoadTask& task, size_t begin, size_t end) const {
   if (!task.batch_error.empty()) return;
   if (spec_) return run_rows(task, begin, end);
   for (size_t k = begin; k < end; ++k)
-    task.errors[k] = error_of([&] {
+    task.errors[k] = thrown_by([&] {
       const SeedScope scope(task.seeds[k]);
       task.samples[k] = dataset_->get(task.indices[k]);
     });
@@ -152,9 +139,9 @@ void BatchMaker::run_rows(LoadTask& task, size_t begin, size_t end) const {
     dataset_->get_batch(std::span(task.indices).subspan(from, to - from),
                         std::span(task.seeds).subspan(from, to - from), task.batch, static_cast<int64_t>(from));
   };
-  if (!error_of([&] { rows(begin, end); })) return;
+  if (!thrown_by([&] { rows(begin, end); })) return;
   // One by one, to see which of them fails.
-  for (size_t k = begin; k < end; ++k) task.errors[k] = error_of([&] { rows(k, k + 1); });
+  for (size_t k = begin; k < end; ++k) task.errors[k] = thrown_by([&] { rows(k, k + 1); });
 }
 
 /// Takes samples that failed out of the task, for OnError::skip.
@@ -196,7 +183,7 @@ void BatchMaker::finish(LoadTask& task) const {
   }
   const int64_t position = task.batch.position;
   if ((!spec_ || any_failed) && task.size() > 0)
-    if (const auto error = error_of([&] { task.batch = collate_task(task); })) task.batch_error = *error;
+    if (const auto error = thrown_by([&] { task.batch = collate_task(task); })) task.batch_error = *error;
   task.batch.indices = task.indices;
   task.batch.position = position;
   task.samples.clear();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,6 +9,19 @@
 #include "ingot/data_loader.h"
 
 namespace ingot {
+
+/// Runs `action` and returns what it threw, as text.
+template <class Action>
+std::optional<std::string> thrown_by(const Action& action) {
+  try {
+    action();
+    return std::nullopt;
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "an exception that is no std::exception";
+  }
+}
 
 /// One batch on its way.
 struct LoadTask {

@@ -1,5 +1,8 @@
+#include <array>
+
 #include "base/check.h"
-#include "ingot/dataset.h"
+#include "data/file_content.h"
+#include "ingot/file_datasets.h"
 #include "tensor/impl.h"
 
 namespace ingot {
@@ -26,25 +29,32 @@ Tensor read_images(const std::filesystem::path& root, bool train) {
   return make_tensor(images.impl()->storage, 0, shape, strides_for(shape, Layout::channels_last), DType::u8);
 }
 
-Tensor read_labels(const std::filesystem::path& root, bool train, int64_t images, int64_t classes) {
-  const auto path = find_file(root, stem(train, "labels-idx1"));
+Tensor read_labels(const std::filesystem::path& path, int64_t images) {
   const Tensor labels = read_idx(path);
   CHECK(labels.dtype() == DType::u8 && labels.rank() == 1, "{}: holds {} {}, labels u8 [n] are expected", path.string(),
         name_of(labels.dtype()), to_string(labels.shape()));
   CHECK(labels.size(0) == images, "{}: {} labels for {} images", path.string(), labels.size(0).value(), images);
-  Tensor out = empty({images}, DType::i64);
-  auto* to = out.mutable_data<int64_t>();
-  const auto* from = labels.data<uint8_t>();
-  for (int64_t i = 0; i < images; ++i) {
-    CHECK(from[i] < classes, "{}: label {} at index {} is outside [0, {})", path.string(), from[i], i, classes);
-    to[i] = from[i];
-  }
-  return out;
+  return labels;
 }
 
-TensorDataset read_both(const std::filesystem::path& root, bool train, int64_t classes) {
+FileContent read_both(const std::filesystem::path& root, bool train, int64_t classes, OnError on_error) {
   const Tensor images = read_images(root, train);
-  return {images, read_labels(root, train, images.size(0), classes)};
+  const int64_t count = images.size(0);
+  const auto path = find_file(root, stem(train, "labels-idx1"));
+  const Tensor labels = read_labels(path, count);
+  Tensor targets = empty({count}, DType::i64);
+  auto* to = targets.mutable_data<int64_t>();
+  const auto* from = labels.data<uint8_t>();
+  BadSamples bad(on_error);
+  std::vector<int64_t> kept;
+  for (int64_t i = 0; i < count; ++i) {
+    to[i] = from[i];
+    if (from[i] < classes)
+      kept.push_back(i);
+    else
+      bad.add(fmt::format("{}: label {} at index {} is outside [0, {})", path.string(), from[i], i, classes));
+  }
+  return without_bad(images, targets, kept, bad);
 }
 
 constexpr std::array<std::string_view, kClasses> kDigits{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
@@ -53,10 +63,11 @@ constexpr std::array<std::string_view, kClasses> kClothes{"T-shirt/top", "Trouse
 
 }  // namespace
 
-IdxDataset::IdxDataset(const std::filesystem::path& root, bool train, std::optional<int64_t> classes)
-    : TensorDataset(read_both(root, train, classes.value_or(kMostClasses))) {}
+IdxDataset::IdxDataset(const std::filesystem::path& root, bool train, std::optional<int64_t> classes, OnError on_error)
+    : FileDataset(read_both(root, train, classes.value_or(kMostClasses), on_error)) {}
 
-Mnist::Mnist(const std::filesystem::path& root, bool train) : IdxDataset(root, train, kClasses) {
+Mnist::Mnist(const std::filesystem::path& root, bool train, OnError on_error)
+    : IdxDataset(root, train, kClasses, on_error) {
   const Shape wanted{size(), 1, kSide, kSide};
   CHECK(inputs().shape() == wanted, "{}: the images are {}, [n, 1, {}, {}] is expected", root.string(),
         to_string(inputs().shape()), kSide, kSide);

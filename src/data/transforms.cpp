@@ -165,6 +165,7 @@ Tensor ToDtype::apply(const Tensor& image, RandomKey) const {
 Normalize::Normalize(std::vector<double> mean, std::vector<double> std) : mean(std::move(mean)), std(std::move(std)) {
   CHECK(!this->mean.empty() && this->mean.size() == this->std.size(), "Normalize: {} means and {} standard deviations",
         this->mean.size(), this->std.size());
+  for (const double m : this->mean) CHECK(std::isfinite(m), "Normalize: mean {} must be finite", m);
   for (const double s : this->std) CHECK(s > 0 && std::isfinite(s), "Normalize: std {} must be positive", s);
 }
 std::string Normalize::str() const {

@@ -87,17 +87,16 @@ std::shared_ptr<LoadTask> WorkerPool::take(LoaderRun& run) {
   return out;
 }
 
-void WorkerPool::prepare(Lock& lock, LoaderRun& run, int worker) {
-  if (!options_.worker_init_fn) return;
+void WorkerPool::prepare(Lock& lock, LoaderRun& run, Worker& worker) {
+  worker.run = runs_;
+  if (!options_.worker_init_fn || (worker.initialised && options_.persistent_workers)) return;
   lock.unlock();
-  std::string error;
-  try {
-    options_.worker_init_fn(worker);
-  } catch (const std::exception& e) {
-    error = fmt::format("worker_init_fn of worker {}: {}", worker, e.what());
-  }
+  const auto error = thrown_by([&] { options_.worker_init_fn(worker.number); });
   lock.lock();
-  if (!error.empty()) run.init_error = error, ready_.notify_all();
+  worker.initialised = !error;
+  if (!error) return;
+  run.init_error = fmt::format("worker_init_fn of worker {}: {}", worker.number, *error);
+  ready_.notify_all();
 }
 
 /// The next piece of the earliest batch that has one, planning another batch where all are given out.
@@ -158,22 +157,20 @@ void WorkerPool::complete(Lock& lock, const LoaderRun& run, const Piece& piece) 
   ready_.notify_all();
 }
 
-void WorkerPool::work(int worker) {
+void WorkerPool::work(int number) {
   const SerialScope serial;
-  uint64_t prepared = 0;
+  Worker worker{.number = number};
   Lock lock(mutex_);
   while (!stop_)
-    if (!advance(lock, worker, prepared)) work_.wait(lock);
+    if (!advance(lock, worker)) work_.wait(lock);
 }
 
-/// One piece of work; false where there is none. `prepared` is the last run that this worker was initialised for.
-bool WorkerPool::advance(Lock& lock, int worker, uint64_t& prepared) {
+/// One piece of work; false where there is none.
+bool WorkerPool::advance(Lock& lock, Worker& worker) {
   const auto run = run_;  // keeps it while the lock is open
   if (!run || !run->init_error.empty()) return false;
-  if (prepared != runs_) {
-    const bool again = prepared == 0 || !options_.persistent_workers;
-    prepared = runs_;
-    if (again) prepare(lock, *run, worker);
+  if (worker.run != runs_) {
+    prepare(lock, *run, worker);
     return true;
   }
   if (run->maker.iterable()) return pull(lock, *run);

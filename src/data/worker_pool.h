@@ -48,9 +48,14 @@ class WorkerPool {
     size_t begin = 0, end = 0;
   };
   using Lock = std::unique_lock<std::mutex>;
-  void work(int worker);
-  void prepare(Lock& lock, LoaderRun& run, int worker);
-  bool advance(Lock& lock, int worker, uint64_t& prepared);
+  void work(int number);
+  struct Worker {
+    int number = 0;
+    uint64_t run = 0;          // that it was last prepared for
+    bool initialised = false;  // worker_init_fn came to its end
+  };
+  void prepare(Lock& lock, LoaderRun& run, Worker& worker);
+  bool advance(Lock& lock, Worker& worker);
   bool claim(LoaderRun& run, Piece& piece);
   bool pull(Lock& lock, LoaderRun& run);
   void complete(Lock& lock, const LoaderRun& run, const Piece& piece);

@@ -32,7 +32,7 @@ static_assert(sizeof(Header) == 64);
 
 // As PNG's, it tells a file that went through a text mode transfer.
 constexpr std::array<char, 8> kMagic{'\x89', 'I', 'N', 'G', 'O', 'T', '\r', '\n'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
 uint64_t round_up(uint64_t bytes) { return (bytes + kWeightAlignment - 1) / kWeightAlignment * kWeightAlignment; }
 uint64_t hash_of(const Header& header) { return hash_bytes(&header, offsetof(Header, hash)); }

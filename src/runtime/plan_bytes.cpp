@@ -169,6 +169,7 @@ class PlanArchive {
     a_.pass(p.channels);
     a_.pass(p.scale);
     for (auto* list : {&p.mean, &p.std}) a_.pass(*list, [&](double& v) { a_.pass(v); });
+    for (auto* list : {&p.resize, &p.center_crop}) a_.pass(*list, [&](int64_t& v) { a_.pass(v); });
   }
 
   Archive& a_;

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kMostBytes = int64_t{1} << 46;  // of one tensor, and of all together
 constexpr size_t kMostSteps = 1 << 17, kMostSizes = 16;
+constexpr int64_t kMostSide = 1 << 16;  // of an image
 
 void check_number(Dim d, std::string_view what) {
   if (d.is_number()) CHECK(d.value() >= -kMostSize && d.value() <= kMostSize, "{}: {} is too large", what, d.value());
@@ -46,11 +47,19 @@ class Validator {
     for (size_t i = 0; i < made_.size(); ++i) CHECK(made_[i], "tensor '{}' is made by no step", plan_.tensors[i].name);
     for (const PlanTensor& t : plan_.tensors) check_part(t);
     check_outputs();
-    for (const auto* list : {&plan_.preprocessing.mean, &plan_.preprocessing.std})
-      CHECK(list->size() <= 16, "preprocessing has {} channels", list->size());
+    check_preprocessing();
   }
 
  private:
+  void check_preprocessing() const {
+    const Preprocessing& p = plan_.preprocessing;
+    for (const auto* list : {&p.mean, &p.std}) CHECK(list->size() <= 16, "preprocessing has {} channels", list->size());
+    for (const auto* list : {&p.resize, &p.center_crop}) {
+      CHECK(list->size() <= 2, "preprocessing has an image of {} sizes", list->size());
+      for (const int64_t size : *list)
+        CHECK(size >= 1 && size <= kMostSide, "preprocessing has an image of {} pixels a side", size);
+    }
+  }
   void check_sizes() {
     std::set<std::string_view> names;
     CHECK(plan_.sizes.size() <= kMostSizes, "the plan has {} free sizes", plan_.sizes.size());

@@ -122,7 +122,10 @@ std::unique_ptr<Module> make_unset_model(const ModelConfig& config, const Task& 
   ModelOptions options = config.options;
   options.num_classes = task.classes();
   options.in_channels = task.input[0].value();
-  if (has_image_size(config.type)) options.image_size = task.input[1].value();
+  if (has_image_size(config.type)) {
+    CHECK(task.input[1] == task.input[2], "{} takes square images, these are {}", config.type, to_string(task.input));
+    options.image_size = task.input[1].value();
+  }
   const SkipInit unset;
   auto model = make_model(config.type, options);
   model->set_init_cfg(config.init_cfg);
@@ -185,19 +188,41 @@ bool is_averaged(const AverageConfig& config, int64_t step, int64_t steps) {
   return swa == nullptr || static_cast<double>(step) > swa->start * static_cast<double>(steps);
 }
 
-DatasetHandle augmented(DatasetHandle images, const Task& task, const std::vector<AugmentConfig>& augment) {
-  std::vector<Transform> transforms;
-  for (const AugmentConfig& config : augment)
-    std::visit(
-        Overloaded{[&](const RandomCropConfig& c) {
-                     transforms.emplace_back(
-                         RandomCrop(task.input[1].value(), task.input[2].value(), {.padding = c.padding}));
-                   },
-                   [&](const RandomHorizontalFlipConfig& c) { transforms.emplace_back(RandomHorizontalFlip(c.p)); }},
-        config);
-  transforms.emplace_back(ToDtype(DType::f32, {.scale = true}));
-  transforms.emplace_back(Normalize(task.mean, task.std));
-  return TransformedDataset(std::move(images), Compose(std::move(transforms)));
+std::vector<Transform> sizing(const std::vector<int64_t>& resize, const std::vector<int64_t>& center_crop) {
+  std::vector<Transform> steps;
+  if (resize.size() == 1) steps.emplace_back(Resize(resize[0]));
+  if (resize.size() == 2) steps.emplace_back(Resize(resize[0], resize[1]));
+  if (!center_crop.empty()) steps.emplace_back(CenterCrop(center_crop.front(), center_crop.back()));
+  return steps;
+}
+
+namespace {
+
+void add_normalising(std::vector<Transform>& steps, const Task& task) {
+  steps.emplace_back(ToDtype(DType::f32, {.scale = true}));
+  steps.emplace_back(Normalize(task.mean, task.std));
+}
+
+}  // namespace
+
+DatasetHandle normalised(DatasetHandle images, const Task& task) {
+  std::vector<Transform> steps;
+  add_normalising(steps, task);
+  return TransformedDataset(std::move(images), Compose(std::move(steps)));
+}
+
+DatasetHandle augmented(DatasetHandle images, const Task& task, const DataConfig& config) {
+  const bool crops = std::any_of(config.augment.begin(), config.augment.end(),
+                                 [](const AugmentConfig& a) { return std::holds_alternative<RandomCropConfig>(a); });
+  std::vector<Transform> steps = sizing(config.resize, crops ? std::vector<int64_t>{} : config.center_crop);
+  for (const AugmentConfig& augment : config.augment)
+    std::visit(Overloaded{[&](const RandomCropConfig& c) {
+                            steps.emplace_back(RandomCrop(task.input[1], task.input[2], {.padding = c.padding}));
+                          },
+                          [&](const RandomHorizontalFlipConfig& c) { steps.emplace_back(RandomHorizontalFlip(c.p)); }},
+               augment);
+  add_normalising(steps, task);
+  return TransformedDataset(std::move(images), Compose(std::move(steps)));
 }
 
 }  // namespace ingot

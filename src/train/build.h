@@ -30,7 +30,10 @@ std::unique_ptr<AveragedModel> make_average(const std::optional<AverageConfig>& 
 /// Whether weights after this many of all steps are part of it.
 bool is_averaged(const AverageConfig& config, int64_t step, int64_t steps);
 
-/// The training images as the network sees them: augmented, f32, normalised.
-DatasetHandle augmented(DatasetHandle images, const Task& task, const std::vector<AugmentConfig>& augment);
+/// Resize and CenterCrop by these numbers, one or two each (DataConfig); none for an empty list.
+std::vector<Transform> sizing(const std::vector<int64_t>& resize, const std::vector<int64_t>& center_crop);
+
+/// The training images as the network sees them: resized, augmented, f32, normalised.
+DatasetHandle augmented(DatasetHandle images, const Task& task, const DataConfig& config);
 
 }  // namespace ingot

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 
 #include <nlohmann/json.hpp>
@@ -35,14 +36,20 @@ void check_targets(const std::vector<int64_t>& targets, const Batch& batch, int6
 
 }  // namespace
 
-EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, const Task& task, int64_t batch_size) {
+int64_t usual_batch(const Task& task) {
+  constexpr int64_t kMost = 500, kValues = int64_t{1} << 22;
+  return std::clamp<int64_t>(kValues / std::max<int64_t>(1, numel(task.input).value()), 1, kMost);
+}
+
+EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, const Task& task,
+                    const EvalOptions& options) {
   const auto classes = static_cast<size_t>(task.classes());
-  EvalResult result{.class_names = task.class_names,
-                    .confusion = {classes, std::vector<int64_t>(classes)},
-                    .samples = images->size()};
+  EvalResult result{.class_names = task.class_names, .confusion = {classes, std::vector<int64_t>(classes)}};
   const NoGrad no_grad;
   const auto start = std::chrono::steady_clock::now();
-  DataLoader loader(normalised(images, task), {.batch_size = batch_size});
+  DataLoader loader(normalised(images, task), {.batch_size = options.batch_size.value_or(usual_batch(task)),
+                                               .num_workers = options.num_workers,
+                                               .on_error = options.on_error});
   for (const Batch& batch : loader.epoch(0)) {
     const Tensor scores = classify(batch.input);
     const Shape wanted{batch.size(), task.classes()};
@@ -54,6 +61,7 @@ EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, con
     for (size_t i = 0; i < targets.size(); ++i)
       ++result.confusion[static_cast<size_t>(targets[i])][static_cast<size_t>(predicted[i])];
     result.loss += cross_entropy_sum(scores, batch.target).sum.item<double>();
+    result.samples += batch.size();
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
 
@@ -70,9 +78,9 @@ EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, con
   return result;
 }
 
-EvalResult evaluate(Module& model, const DatasetHandle& images, const Task& task, int64_t batch_size) {
+EvalResult evaluate(Module& model, const DatasetHandle& images, const Task& task, const EvalOptions& options) {
   const EvalMode mode(model);
-  return evaluate([&](const Tensor& batch) { return model.call({batch})[0]; }, images, task, batch_size);
+  return evaluate([&](const Tensor& batch) { return model.call({batch})[0]; }, images, task, options);
 }
 
 std::string to_json(const EvalResult& result) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/attrs.h"
@@ -12,6 +13,7 @@ namespace ingot {
 namespace {
 
 ConfigSchema count() { return ConfigSchema::integer().at_least(1); }
+ConfigSchema side() { return ConfigSchema::integer().within(1, 1 << 16); }  // of an image
 ConfigSchema not_negative() { return ConfigSchema::number().at_least(0); }
 ConfigSchema share() { return ConfigSchema::number().within(0, 1); }
 ConfigSchema share_or_null() { return ConfigSchema::number().within(0, 1).or_null(); }
@@ -207,6 +209,34 @@ struct ConfigCodec<std::filesystem::path> {
   static std::filesystem::path read(const ConfigNode& node) { return node.as_text(); }
   static ConfigNode write(const std::filesystem::path& value) { return ConfigNode::scalar(value.string(), true); }
 };
+/// An enumeration by its values' names.
+template <class E, const auto& names>
+struct NamedCodec {
+  static ConfigSchema schema() {
+    ConfigSchema out = ConfigSchema::choice({});
+    for (const auto& [name, value] : names) out.choices.emplace_back(name);
+    return out;
+  }
+  static E read(const ConfigNode& node) {
+    const auto named = [&](const auto& n) { return n.first == node.as_text(); };
+    return std::find_if(std::begin(names), std::end(names), named)->second;  // the schema let no other through
+  }
+  static ConfigNode write(E value) {
+    const auto is_value = [&](const auto& n) { return n.second == value; };
+    return ConfigNode::scalar(std::string(std::find_if(std::begin(names), std::end(names), is_value)->first), true);
+  }
+};
+template <class E>
+using Named = std::pair<std::string_view, E>;
+inline constexpr Named<OnError> kOnError[] = {{"raise", OnError::raise}, {"skip", OnError::skip}};
+inline constexpr Named<CifarLabels> kCifarLabels[] = {{"fine", CifarLabels::fine}, {"coarse", CifarLabels::coarse}};
+inline constexpr Named<ImageReadMode> kReadModes[] = {{"rgb", ImageReadMode::rgb}, {"gray", ImageReadMode::gray}};
+template <>
+struct ConfigCodec<OnError> : NamedCodec<OnError, kOnError> {};
+template <>
+struct ConfigCodec<CifarLabels> : NamedCodec<CifarLabels, kCifarLabels> {};
+template <>
+struct ConfigCodec<ImageReadMode> : NamedCodec<ImageReadMode, kReadModes> {};
 template <OptimizerOptions O>
 struct ConfigCodec<Section<O>> {
   static ConfigSchema schema() {
@@ -269,12 +299,63 @@ struct ConfigCodec<std::variant<S...>> {
 namespace {
 
 template <>
+struct Section<FashionMnistConfig> : FashionMnistConfig {
+  static constexpr std::string_view kType = "fashion_mnist";
+  static constexpr auto config = std::tuple{optional_key("root", &Section::root)};
+};
+template <>
+struct Section<MnistConfig> : MnistConfig {
+  static constexpr std::string_view kType = "mnist";
+  static constexpr auto config = std::tuple{required_key("root", &Section::root)};
+};
+template <>
+struct Section<IdxConfig> : IdxConfig {
+  static constexpr std::string_view kType = "idx";
+  static constexpr auto config =
+      std::tuple{required_key("root", &Section::root), optional_key("class_names", &Section::class_names)};
+};
+template <>
+struct Section<Cifar10Config> : Cifar10Config {
+  static constexpr std::string_view kType = "cifar10";
+  static constexpr auto config = std::tuple{required_key("root", &Section::root)};
+};
+template <>
+struct Section<Cifar100Config> : Cifar100Config {
+  static constexpr std::string_view kType = "cifar100";
+  static constexpr auto config =
+      std::tuple{required_key("root", &Section::root), optional_key("labels", &Section::labels)};
+};
+template <>
+struct Section<CsvConfig> : CsvConfig {
+  static constexpr std::string_view kType = "csv";
+  static constexpr auto config =
+      std::tuple{required_key("root", &Section::root),
+                 optional_key("train", &Section::train),
+                 optional_key("test", &Section::test),
+                 optional_key("target", &Section::target),
+                 optional_key("delimiter", &Section::delimiter),
+                 optional_key("header", &Section::header),
+                 required_key("shape", &Section::shape, [] { return ConfigSchema::list_of(side(), 3); }),
+                 optional_key("class_names", &Section::class_names)};
+};
+template <>
+struct Section<ImageFolderConfig> : ImageFolderConfig {
+  static constexpr std::string_view kType = "image_folder";
+  static constexpr auto config =
+      std::tuple{required_key("root", &Section::root), optional_key("train", &Section::train),
+                 optional_key("test", &Section::test), optional_key("channels", &Section::channels)};
+};
+
+/// What all data sets have.
+template <>
 struct Section<DataConfig> : DataConfig {
   static constexpr auto config = std::tuple{
-      required_key("type", &Section::type, [] { return ConfigSchema::choice({"fashion_mnist", "mnist", "idx"}); }),
-      optional_key("root", &Section::root),
-      optional_key("class_names", &Section::class_names),
       optional_key("validation", &Section::validation, count),
+      optional_key("resize", &Section::resize, [] { return ConfigSchema::list_of(side()).or_one(); }),
+      optional_key("center_crop", &Section::center_crop, [] { return ConfigSchema::list_of(side()).or_one(); }),
+      optional_key("mean", &Section::mean, [] { return schema_of<std::vector<double>>().or_one(); }),
+      optional_key("std", &Section::std, [] { return schema_of<std::vector<double>>().or_one(); }),
+      optional_key("on_error", &Section::on_error),
       optional_key("batch_size", &Section::batch_size, count),
       optional_key("num_workers", &Section::num_workers, [] { return ConfigSchema::integer().within(0, 256); }),
       optional_key("drop_last", &Section::drop_last),
@@ -283,11 +364,27 @@ struct Section<DataConfig> : DataConfig {
 
 }  // namespace
 
+/// One map: the keys of the source, then those that all have.
 template <>
 struct ConfigCodec<DataConfig> {
-  static ConfigSchema schema() { return schema_of<Section<DataConfig>>(); }
-  static DataConfig read(const ConfigNode& node) { return read_config<Section<DataConfig>>(node); }
-  static ConfigNode write(const DataConfig& value) { return ConfigCodec<Section<DataConfig>>::write({value}); }
+  using Common = Section<DataConfig>;
+  static ConfigSchema schema() {
+    ConfigSchema out = schema_of<DataSource>();
+    const auto common = schema_of<Common>().fields;
+    for (auto& [name, object] : out.types) object.fields.insert(object.fields.end(), common.begin(), common.end());
+    return out;
+  }
+  static DataConfig read(const ConfigNode& node) {
+    DataConfig out = read_config<Common>(node);
+    out.source = read_config<DataSource>(node);
+    return out;
+  }
+  static ConfigNode write(const DataConfig& value) {
+    ConfigNode out = ConfigCodec<DataSource>::write(value.source);
+    const ConfigNode common = ConfigCodec<Common>::write({value});
+    out.entries().insert(out.entries().end(), common.entries().begin(), common.entries().end());
+    return out;
+  }
 };
 
 namespace {
@@ -320,9 +417,35 @@ void check_section(const ConfigNode& root, std::string_view section, const F& bu
   check_at(root.at(section), section, build);
 }
 
+void check_csv(const CsvConfig& csv) {
+  CHECK(csv.shape[0] == 1 || csv.shape[0] == 3, "shape begins with {} channels, 1 or 3 are expected", csv.shape[0]);
+  CHECK(csv.delimiter.size() == 1, "delimiter is '{}', one character is expected", csv.delimiter);
+}
+
+/// Whether the images, whatever their sizes were, have one size.
+void check_sizes(const DataConfig& data) {
+  const auto &resize = data.resize, &crop = data.center_crop;
+  CHECK(resize.size() <= 2, "resize has {} numbers: one is the shorter edge, two are height and width", resize.size());
+  CHECK(crop.size() <= 2, "center_crop has {} numbers: one is a square's edge, two are height and width", crop.size());
+  CHECK(!crop.empty() || resize.size() == 2 || !std::holds_alternative<ImageFolderConfig>(data.source),
+        "the images of a folder may differ in size: image_folder needs center_crop, or resize with height and width");
+  if (crop.empty() || resize.empty()) return;
+  const bool one_edge = resize.size() == 1;
+  const bool fits = one_edge ? std::min(crop.front(), crop.back()) <= resize[0]
+                             : crop.front() <= resize[0] && crop.back() <= resize[1];
+  CHECK(fits, "center_crop {} x {} is larger than what resize makes", crop.front(), crop.back());
+}
+
 void check_data(const DataConfig& data) {
-  CHECK(data.type == "fashion_mnist" || !data.root.empty(), "{} needs a root, the folder of its files", data.type);
-  CHECK(data.type == "idx" || data.class_names.empty(), "class_names belong to type idx, {} has its own", data.type);
+  if (const auto* csv = std::get_if<CsvConfig>(&data.source)) check_csv(*csv);
+  check_sizes(data);
+  CHECK(data.mean.empty() == data.std.empty(), "mean and std are given together or not at all");
+  if (data.mean.empty()) return;
+  CHECK(data.mean.size() == data.std.size() || data.mean.size() == 1 || data.std.size() == 1,
+        "mean has {} numbers and std {}: one serves all channels, else each has its own", data.mean.size(),
+        data.std.size());
+  Normalize(data.mean, std::vector(data.mean.size(), 1.0));
+  Normalize(std::vector(data.std.size(), 0.0), data.std);
 }
 
 void check_config(const ConfigNode& root, const TrainConfig& config) {

@@ -37,7 +37,8 @@ DataLoaderOptions loader_options(const TrainConfig& config) {
           .shuffle = true,
           .num_workers = static_cast<int>(config.data.num_workers),
           .drop_last = config.data.drop_last,
-          .seed = config.seed};
+          .seed = config.seed,
+          .on_error = config.data.on_error};
 }
 
 }  // namespace
@@ -102,7 +103,7 @@ Trainer::Impl::Impl(const TrainConfig& train_config, const TrainOptions& train_o
       average(make_average(config.average, *model)),
       loss(make_loss(config.loss)),
       optimizer(make_optimizer(config.optimizer, model->parameters())),
-      loader(augmented(data.train, data.task, config.data.augment), loader_options(config)),
+      loader(augmented(data.train, data.task, config.data), loader_options(config)),
       batches(loader.size()) {
   CHECK(batches > 0, "data.drop_last leaves no batch: {} training images are fewer than data.batch_size {}",
         data.train->size(), config.data.batch_size);
@@ -200,7 +201,7 @@ Module& Trainer::Impl::averaged_model() {
   if (std::holds_alternative<SWAConfig>(*config.average)) {
     DataLoaderOptions in_order = loader_options(config);
     in_order.shuffle = false;
-    DataLoader batches_of_an_epoch(augmented(data.train, data.task, config.data.augment), in_order);
+    DataLoader batches_of_an_epoch(augmented(data.train, data.task, config.data), in_order);
     update_bn(average->module(), [&](Module& module) {
       for (const Batch& batch : batches_of_an_epoch.epoch(loop.epoch)) {
         const DropoutScope dropout(config.seed, static_cast<uint64_t>(loop.step),
@@ -224,7 +225,9 @@ void Trainer::Impl::refuse_loss(double value, const Batch& batch) {
 
 void Trainer::Impl::end_epoch(double train_seconds, double samples_per_s, RunLog& log) {
   const Stopwatch validation;
-  const EvalResult result = evaluate(has_average() ? averaged_model() : *model, data.validation, data.task);
+  const EvalResult result =
+      evaluate(has_average() ? averaged_model() : *model, data.validation, data.task,
+               {.num_workers = static_cast<int>(config.data.num_workers), .on_error = config.data.on_error});
   const auto samples = static_cast<double>(loop.samples);
   const bool best = loop.best_epoch == 0 || result.accuracy > loop.best_accuracy;
   const EpochRecord record{.epoch = loop.epoch + 1,

@@ -70,6 +70,7 @@ const std::map<std::string, std::string> kPublic{
     {"cli.h", "cli"},
     {"init_cfg.h", "nn"},
     {"image_io.h", "data"},
+    {"file_datasets.h", "data"},
 };
 
 std::set<std::string> reachable(const std::string& folder) {

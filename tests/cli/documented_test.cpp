@@ -8,6 +8,7 @@
 #include "ingot/dataset.h"
 #include "ingot/image_io.h"
 #include "ingot/io.h"
+#include "jpeg_file.h"
 
 // What the documentation and --help tell a reader to type is typed here, on toy data.
 namespace ingot {
@@ -69,11 +70,25 @@ class Documented : public testing::Test {
     for (const auto& config : fs::directory_iterator(kSource / "configs"))  // those with a _base_ work on toy data, too
       fs::copy(config.path(), prepared_ / "configs");
     write_text(prepared_ / "configs/fashion_mnist.yaml", toy_config(prepared_ / "data"));
+    prepare_photos();
     for (const char* line :
          {"train configs/fashion_mnist.yaml --out runs/demo", "eval runs/demo",
-          "build runs/demo -o runs/demo/model.ingot --no-timing", "build zoo:resnet18 -o resnet18.ingot --no-timing"})
+          "build runs/demo -o runs/demo/model.ingot --no-timing", "build zoo:resnet18 -o resnet18.ingot --no-timing",
+          "train configs/photos.yaml --out runs/photos", "build runs/photos -o runs/photos/model.ingot --no-timing"})
       ASSERT_EQ(run_line(line, prepared_).code, 0) << line;
     save_torch(prepared_ / "weights.pth", TorchValue(TensorMap{{"conv.weight", ones({4, 1, 3, 3})}}));
+  }
+
+  /// The photos' config made small.
+  static void prepare_photos() {
+    write_toy_folder(prepared_ / "photos");
+    std::string text = read_text(kSource / "configs/photos.yaml");
+    for (const auto& [from, to] :
+         {std::pair("type: resnet18", "type: small_cnn"), std::pair("validation: 500", "validation: 15"),
+          std::pair("resize: 144", "resize: 18"), std::pair("center_crop: 128", "center_crop: 16"),
+          std::pair("epochs: 60", "epochs: 3")})
+      text.replace(text.find(from), std::strlen(from), to);
+    write_text(prepared_ / "configs/photos.yaml", text);
   }
 
   static Outcome run_documented(const std::string& command) {
@@ -84,6 +99,8 @@ class Documented : public testing::Test {
       fs::create_directories((folder / image).parent_path());
       write_png(folder / image, zeros({1, 8, 8}, DType::u8));
     }
+    for (const std::string& image : matches(command, R"((\S+\.jpg))"))
+      write_text(folder / image, encode_jpeg(zeros({3, 40, 30}, DType::u8)));
     Outcome outcome = run_line(command, folder);
     fs::remove_all(folder);
     return outcome;

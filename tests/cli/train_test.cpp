@@ -5,8 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/process.h"
-#include "ingot/dataset.h"
-#include "ingot/image_io.h"
+#include "ingot/file_datasets.h"
 #include "train/toy_run.h"
 
 namespace ingot {

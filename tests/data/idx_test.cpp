@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "data/scratch.h"
-#include "ingot/dataset.h"
+#include "ingot/file_datasets.h"
 
 namespace ingot {
 namespace {
@@ -101,6 +101,12 @@ TEST(Mnist, BadLabelsAndCountsAreRefused) {
   write({1, 10, 3}, 3);
   EXPECT_THAT(error_of([&] { Mnist{root}; }),
               HasSubstr("train-labels-idx1-ubyte: label 10 at index 1 is outside [0, 10)"));
+  testing::internal::CaptureStderr();
+  const Mnist left(root, true, OnError::skip);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("1 of 3 samples are left out, the first: "));
+  EXPECT_THAT(left.targets().to_vector<int64_t>(), ElementsAre(1, 3));
+  EXPECT_EQ(left.inputs().shape(), Shape({2, 1, 28, 28}));
+  EXPECT_EQ(left.skipped(), 1);
   write({1, 2}, 2);
   EXPECT_THAT(error_of([&] { Mnist{root}; }), HasSubstr("2 labels for 3 images"));
   write({1, 2, 3}, 3);

@@ -1,7 +1,3 @@
-#include <cstdio>
-
-#include <jpeglib.h>
-
 #include <gmock/gmock.h>
 
 #include <fstream>
@@ -11,6 +7,7 @@
 #include "data/scratch.h"
 #include "ingot/image_io.h"
 #include "ingot/io.h"
+#include "jpeg_file.h"
 
 namespace ingot {
 namespace {
@@ -30,7 +27,9 @@ std::string file_of(const std::string& name) {
 
 std::filesystem::path write(const std::string& content) {
   const auto path = scratch("image.jpg");
-  std::ofstream(path, std::ios::binary) << content;  // not write_file_atomic, which waits for the disk
+  // A new file each time, which nobody waits for until it is on the disk.
+  std::filesystem::remove(path);
+  std::ofstream(path, std::ios::binary) << content;
   return path;
 }
 
@@ -44,39 +43,6 @@ std::string refusal(const std::string& content) {
 void expect_equal(const Tensor& found, const Tensor& expected, const std::string& what) {
   ASSERT_EQ(found.shape(), expected.shape()) << what;
   EXPECT_EQ(found.to_vector<int>(), expected.to_vector<int>()) << what;
-}
-
-/// A file of libjpeg-turbo's encoder, set up by `customise`.
-std::string encode(const Tensor& image, const std::function<void(jpeg_compress_struct&)>& customise) {
-  jpeg_compress_struct info{};
-  jpeg_error_mgr errors{};
-  info.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&info);
-  unsigned char* buffer = nullptr;
-  unsigned long size = 0;
-  jpeg_mem_dest(&info, &buffer, &size);
-  info.image_height = static_cast<JDIMENSION>(image.size(1).value());
-  info.image_width = static_cast<JDIMENSION>(image.size(2).value());
-  info.input_components = static_cast<int>(image.size(0).value());
-  constexpr J_COLOR_SPACE kSpaces[] = {JCS_GRAYSCALE, JCS_UNKNOWN, JCS_RGB, JCS_CMYK};
-  info.in_color_space = kSpaces[info.input_components - 1];
-  jpeg_set_defaults(&info);
-  customise(info);
-  jpeg_start_compress(&info, TRUE);
-  const auto values = image.to_vector<uint8_t>();
-  const int64_t channels = image.size(0), plane = image.size(1) * image.size(2), width = image.size(2);
-  for (int64_t y = 0; y < image.size(1); ++y) {
-    std::vector<uint8_t> line;
-    for (int64_t x = 0; x < width; ++x)
-      for (int64_t c = 0; c < channels; ++c) line.push_back(values[static_cast<size_t>(c * plane + y * width + x)]);
-    JSAMPROW row = line.data();
-    jpeg_write_scanlines(&info, &row, 1);
-  }
-  jpeg_finish_compress(&info);
-  jpeg_destroy_compress(&info);
-  std::string out(reinterpret_cast<char*>(buffer), size);
-  std::free(buffer);
-  return out;
 }
 
 Tensor gradient(int64_t channels, int64_t height, int64_t width) {
@@ -118,10 +84,10 @@ TEST(Jpeg, GreyBecomesThreeEqualChannels) {
 
 TEST(Jpeg, RestartsArithmeticCodingAndBytesAfterTheEndAreFine) {
   const Tensor image = gradient(3, 40, 50);
-  const auto plain = encode(image, [](auto&) {});
+  const auto plain = encode_jpeg(image);
   const Tensor wanted = read_jpeg(write(plain));
-  expect_equal(read_jpeg(write(encode(image, [](auto& info) { info.restart_interval = 2; }))), wanted, "restarts");
-  expect_equal(read_jpeg(write(encode(image, [](auto& info) { info.arith_code = TRUE; }))), wanted, "arithmetic");
+  expect_equal(read_jpeg(write(encode_jpeg(image, [](auto& info) { info.restart_interval = 2; }))), wanted, "restarts");
+  expect_equal(read_jpeg(write(encode_jpeg(image, [](auto& info) { info.arith_code = TRUE; }))), wanted, "arithmetic");
   expect_equal(read_jpeg(write(plain + "a camera's notes")), wanted, "more bytes");
 }
 
@@ -171,7 +137,7 @@ TEST(Jpeg, TooManyScansAreRefused) {
   for (int component = 0; component < 3; ++component)
     for (int k = 1; k < DCTSIZE2; ++k)
       scans.push_back({.comps_in_scan = 1, .component_index = {component}, .Ss = k, .Se = k});
-  const auto many = encode(gradient(3, 16, 16), [&](jpeg_compress_struct& info) {
+  const auto many = encode_jpeg(gradient(3, 16, 16), [&](jpeg_compress_struct& info) {
     info.scan_info = scans.data();
     info.num_scans = static_cast<int>(scans.size());
   });
@@ -179,8 +145,7 @@ TEST(Jpeg, TooManyScansAreRefused) {
 }
 
 TEST(Jpeg, OtherColoursAreRefused) {
-  EXPECT_THAT(refusal(encode(gradient(2, 16, 16), [](auto&) {})),
-              HasSubstr("a JPEG of 2 channels whose colours are not known"));
+  EXPECT_THAT(refusal(encode_jpeg(gradient(2, 16, 16))), HasSubstr("a JPEG of 2 channels whose colours are not known"));
 }
 
 TEST(ReadImage, TellsFilesByTheirBytes) {

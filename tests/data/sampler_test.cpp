@@ -124,6 +124,20 @@ TEST(WeightedRandomSampler, WithoutReplacementFirstPlacesFollowTheWeights) {
   }
 }
 
+TEST(WeightedRandomSampler, HasNoLimitOfCategories) {
+  constexpr size_t kMany = (size_t{1} << 24) + 2;  // PyTorch's multinomial ends at 2^24
+  std::vector<double> weights(kMany);
+  weights[5] = weights.back() = 1;
+  const WeightedRandomSampler sampler(std::move(weights), 100);
+  int64_t last = 0;
+  for (const int64_t i : all_of(sampler)) {
+    EXPECT_TRUE(i == 5 || i == static_cast<int64_t>(kMany) - 1) << i;
+    last += i > 5;
+  }
+  EXPECT_GT(last, 20);
+  EXPECT_LT(last, 80);
+}
+
 TEST(WeightedRandomSampler, RefusesWhatIsNoDistribution) {
   EXPECT_THAT(error_of([] { WeightedRandomSampler({1, -1}, 1); }), HasSubstr("weight 1 is -1"));
   EXPECT_THAT(error_of([] { WeightedRandomSampler({1, NAN}, 1); }), HasSubstr("weight 1 is nan"));

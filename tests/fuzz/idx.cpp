@@ -1,7 +1,7 @@
 #include <zlib.h>
 
 #include "fuzz/fuzz.h"
-#include "ingot/dataset.h"
+#include "ingot/file_datasets.h"
 
 namespace ingot::fuzz {
 namespace {

@@ -29,6 +29,18 @@ model:
 data: {type: idx, root: "{{env:HOME:/tmp}}/x", class_names: [a, 'b', "c\n"]}
 optimizer: {type: AdamW, lr: 1.e-3, betas: [0.9, .999]}
 clip_grad_norm: ~
+)",
+          R"(model: {type: resnet18}
+data: {type: image_folder, root: x, channels: gray, resize: [40, 50], center_crop: 32, mean: 0.5, std: [.2]}
+optimizer: {type: Adam}
+)",
+          R"(model: {type: lenet}
+data: {type: csv, root: x, shape: [1, 28, 28], delimiter: "\t", header: false, target: "-1", on_error: skip}
+optimizer: {type: Adagrad}
+)",
+          R"(model: {type: vgg11}
+data: {type: cifar100, root: x, labels: coarse, resize: 36, center_crop: [32, 32], augment: [{type: RandomCrop}]}
+optimizer: {type: SGD, lr: 1}
 )"};
 }
 

@@ -24,7 +24,7 @@ inline Engine small_engine() {
                             {.ranges = {{"n", {.example = 2, .min = 1, .max = 8}}}, .output_names = {"logits", "mean"}})
                           .graph;
   return compile(graph, {.time_tactics = false,
-                         .preprocessing = {"rgb", 1 / 255.0, {0.5, 0.4, 0.3}, {0.1, 0.2, 0.3}},
+                         .preprocessing = {"rgb", 1 / 255.0, {0.5, 0.4, 0.3}, {0.1, 0.2, 0.3}, {5}, {4, 4}},
                          .class_names = {"cat", "dog"}});
 }
 

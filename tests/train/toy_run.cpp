@@ -6,6 +6,9 @@
 #include <random>
 #include <sstream>
 
+#include "ingot/image_io.h"
+#include "jpeg_file.h"
+
 namespace ingot {
 namespace {
 
@@ -27,6 +30,23 @@ void write_part(const fs::path& root, const std::string& stem, int count, unsign
   }
   write_idx(root / (stem + "-images-idx3-ubyte"), {count, kSide, kSide}, images);
   write_idx(root / (stem + "-labels-idx1-ubyte"), {count}, labels);
+}
+
+void write_folder(const fs::path& root, int count, unsigned seed) {
+  constexpr const char* kNames[kClasses] = {"red", "green", "blue"};
+  std::mt19937 random(seed);
+  for (int i = 0; i < count; ++i) {
+    const int label = i % kClasses;
+    const int64_t height = 10 + random() % 10, width = 10 + random() % 10, plane = height * width;
+    std::vector<uint8_t> values;
+    for (int64_t k = 0; k < 3 * plane; ++k)
+      values.push_back(static_cast<uint8_t>(random() % 150 + (k / plane == label ? 100 : 0)));
+    const Tensor image = from_vector(values, {3, height, width});
+    const bool png = random() % 2 == 0;
+    const fs::path path = root / kNames[label] / (std::to_string(i) + (png ? ".png" : ".jpg"));
+    fs::create_directories(path.parent_path());
+    write_text(path, png ? encode_png(image) : encode_jpeg(image));
+  }
 }
 
 }  // namespace
@@ -57,6 +77,27 @@ void write_idx(const fs::path& path, const std::vector<int>& sizes, const std::v
 void write_toy_data(const fs::path& root, const ToyData& options) {
   write_part(root, "train", options.train, 1);
   write_part(root, "t10k", options.test, 2);
+}
+
+void write_toy_folder(const fs::path& root, const ToyFolder& options) {
+  write_folder(root / "train", options.train, 3);
+  write_folder(root / "test", options.test, 4);
+}
+
+std::string toy_folder_config(const fs::path& root) {
+  return "model: {type: small_cnn, widths: [4, 8, 16]}\n"
+         "data:\n"
+         "  type: image_folder\n"
+         "  root: " +
+         root.string() +
+         "\n"
+         "  validation: 15\n"
+         "  resize: 10\n"
+         "  center_crop: 8\n"
+         "  batch_size: 9\n"
+         "  augment: [{type: RandomCrop}, {type: RandomHorizontalFlip}]\n"
+         "optimizer: {type: SGD, lr: 0.05, momentum: 0.9}\n"
+         "epochs: 6\n";
 }
 
 std::string toy_config(const fs::path& root) {

@@ -26,6 +26,15 @@ void write_toy_data(const std::filesystem::path& root, const ToyData& options = 
 /// A config for it: small_cnn with dropout, SGD with momentum, warm-up and cosine, crops and flips.
 std::string toy_config(const std::filesystem::path& root);
 
+/// Three classes of noisy colour images of different sizes, half of them PNG and half JPEG, as train/red/0.png and so
+/// on: each has more of its class's colour.
+struct ToyFolder {
+  int train = 60, test = 18;
+};
+void write_toy_folder(const std::filesystem::path& root, const ToyFolder& options = {});
+/// A config for it that resizes and crops them to 8x8.
+std::string toy_folder_config(const std::filesystem::path& root);
+
 void write_text(const std::filesystem::path& path, const std::string& text);
 std::string read_text(const std::filesystem::path& path);
 

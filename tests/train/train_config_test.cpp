@@ -33,6 +33,13 @@ class TrainConfigTest : public testing::Test {
     return text.replace(at, from.size(), to);
   }
 
+  /// The toy config with another data section.
+  std::string with_data(const std::string& data) const {
+    const std::string text = toy();
+    const size_t begin = text.find("data:");
+    return text.substr(0, begin) + "data: " + data + "\n" + text.substr(text.find("loss:"));
+  }
+
   std::filesystem::path folder;
 };
 
@@ -41,8 +48,9 @@ TEST_F(TrainConfigTest, ReadsEverySection) {
   EXPECT_EQ(c.model.type, "small_cnn");
   EXPECT_EQ(c.model.options.widths, (std::vector<int64_t>{4, 8, 16}));
   EXPECT_EQ(c.model.options.dropout, 0.25);
-  EXPECT_EQ(c.data.type, "idx");
-  EXPECT_EQ(c.data.root, "/data");
+  const auto& source = std::get<IdxConfig>(c.data.source);
+  EXPECT_EQ(source.root, "/data");
+  EXPECT_THAT(source.class_names, testing::ElementsAre("top", "stripes", "bottom"));
   EXPECT_EQ(c.data.validation, 40);
   ASSERT_EQ(c.data.augment.size(), 2u);
   EXPECT_EQ(std::get<RandomCropConfig>(c.data.augment[0]).padding, 1);
@@ -182,7 +190,8 @@ TEST_F(TrainConfigTest, UnknownTypesNameTheNearest) {
   EXPECT_THAT(refusal(toy("type: SGD", "type: SDG")),
               HasSubstr("optimizer has the unknown type 'SDG'; did you mean 'SGD'?"));
   EXPECT_THAT(refusal(toy("type: small_cnn", "type: smal_cnn")), HasSubstr("did you mean 'small_cnn'?"));
-  EXPECT_THAT(refusal(toy("type: idx", "type: idz")), HasSubstr("data.type is 'idz'"));
+  EXPECT_THAT(refusal(toy("type: idx", "type: idz")),
+              HasSubstr("data has the unknown type 'idz'; did you mean 'idx'?"));
   EXPECT_THAT(refusal(toy("type: LinearLR", "type: Linear")), HasSubstr("did you mean 'LinearLR'?"));
   EXPECT_THAT(refusal(toy("type: cross_entropy", "type: crossentropy")), HasSubstr("did you mean 'cross_entropy'?"));
   EXPECT_THAT(refusal(toy("type: RandomCrop", "type: RandomCrops")), HasSubstr("did you mean 'RandomCrop'?"));
@@ -193,13 +202,75 @@ TEST_F(TrainConfigTest, WhatOnlyTheObjectCanSayHasAPlaceToo) {
               ContainsRegex("config.yaml:1: model: the model lenet has no option widths"));
   EXPECT_THAT(refusal(toy("[4, 8, 16]", "[4, 8]")), HasSubstr("model: small_cnn has 3 widths"));
   EXPECT_THAT(refusal(toy("momentum: 0.9", "nesterov: true")), HasSubstr("optimizer: nesterov needs momentum"));
-  EXPECT_THAT(refusal(toy("type: idx", "type: mnist")), HasSubstr("data: class_names belong to type idx"));
-  EXPECT_THAT(refusal(toy("root: /data", "num_workers: 1")), HasSubstr("data: idx needs a root"));
   EXPECT_THAT(refusal(toy("total_iters: 1}", "total_iters: 3}")), HasSubstr("scheduler: schedule 1 would begin after"));
   EXPECT_THAT(refusal(toy("start_factor: 0.1", "start_factor: 0")),
               HasSubstr("scheduler: LinearLR: start_factor is 0"));
   EXPECT_THAT(refusal(toy("{type: LinearLR, start_factor: 0.1, total_iters: 1}", "{type: CosineAnnealingLR}")),
               HasSubstr("schedule 0 lasts to the end of training, but another follows it"));
+}
+
+TEST_F(TrainConfigTest, DataSetsHaveTheirOwnKeys) {
+  const auto data = [&](const std::string& text) { return load(with_data(text)).data; };
+  const auto folder = data("{type: image_folder, root: x, channels: gray, resize: [40, 50], center_crop: 32}");
+  EXPECT_EQ(std::get<ImageFolderConfig>(folder.source).channels, ImageReadMode::gray);
+  EXPECT_EQ(std::get<ImageFolderConfig>(folder.source).train, "train");
+  EXPECT_THAT(folder.resize, testing::ElementsAre(40, 50));
+  EXPECT_THAT(folder.center_crop, testing::ElementsAre(32));
+  EXPECT_EQ(folder.on_error, OnError::raise);
+  const auto csv = data("{type: csv, root: x, shape: [1, 8, 9], delimiter: ';', test: y.csv, on_error: skip}");
+  EXPECT_THAT(std::get<CsvConfig>(csv.source).shape, testing::ElementsAre(1, 8, 9));
+  EXPECT_EQ(std::get<CsvConfig>(csv.source).test, "y.csv");
+  EXPECT_EQ(csv.on_error, OnError::skip);
+  EXPECT_EQ(std::get<Cifar100Config>(data("{type: cifar100, root: x, labels: coarse}").source).labels,
+            CifarLabels::coarse);
+  EXPECT_EQ(std::get<Cifar10Config>(data("{type: cifar10, root: x, mean: 0.5, std: [0.2]}").source).root, "x");
+  for (const char* text : {"{type: image_folder, root: x, center_crop: [3, 4]}", "{type: cifar100, root: x}",
+                           "{type: csv, root: x, delimiter: \"\\t\", shape: [3, 2, 2], class_names: [a, b]}",
+                           "{type: cifar10, root: x, mean: [0, 0.5, 1], std: [1, 2, 3]}", "{type: fashion_mnist}"}) {
+    const std::string written = to_yaml(load(with_data(text)));
+    EXPECT_EQ(to_yaml(load(written)), written) << text;
+  }
+}
+
+TEST_F(TrainConfigTest, DataSetsRefuseWhatIsNotTheirs) {
+  const auto data = [&](const std::string& text) { return refusal(with_data(text)); };
+  EXPECT_THAT(data("{type: mnist, root: x, class_names: [a]}"),
+              HasSubstr("config.yaml:2: unknown key 'class_names' in data (mnist)"));
+  EXPECT_THAT(data("{type: cifar10, root: x, labels: fine}"), HasSubstr("unknown key 'labels' in data (cifar10)"));
+  EXPECT_THAT(data("{type: cifar100, root: x, labels: both}"), HasSubstr("data.labels is 'both', one of fine, coarse"));
+  EXPECT_THAT(data("{type: image_folder, root: x, center_crops: 8}"), HasSubstr("did you mean 'center_crop'?"));
+  EXPECT_THAT(data("{type: image_folders, root: x}"), HasSubstr("did you mean 'image_folder'?"));
+  EXPECT_THAT(data("{root: x}"),
+              HasSubstr("data needs a 'type', one of fashion_mnist, mnist, idx, cifar10, cifar100,"));
+  for (const char* type : {"mnist", "idx", "cifar10", "cifar100", "image_folder"})
+    EXPECT_THAT(data(std::string("{type: ") + type + "}"), HasSubstr("has no 'root'")) << type;
+  EXPECT_THAT(data("{type: csv, root: x}"), HasSubstr("data (csv) has no 'shape'"));
+  EXPECT_THAT(data("{type: csv, root: x, shape: [8, 8]}"), HasSubstr("data.shape has 2 elements, 3 are expected"));
+  EXPECT_THAT(data("{type: csv, root: x, shape: [2, 8, 8]}"),
+              HasSubstr("config.yaml:2: data: shape begins with 2 channels, 1 or 3 are expected"));
+  EXPECT_THAT(data("{type: csv, root: x, shape: [1, 8, 8], delimiter: ', '}"),
+              HasSubstr("delimiter is ', ', one character is expected"));
+}
+
+TEST_F(TrainConfigTest, SizesThatCannotBeAreRefused) {
+  const auto data = [&](const std::string& text) {
+    return refusal(with_data("{type: image_folder, root: x, " + text + "}"));
+  };
+  constexpr const char* kSizes = "image_folder needs center_crop, or resize with height and width";
+  EXPECT_THAT(data("num_workers: 0"), AllOf(HasSubstr("config.yaml:2: data: "), HasSubstr(kSizes)));
+  EXPECT_THAT(data("resize: 32"), HasSubstr(kSizes));
+  EXPECT_THAT(data("resize: [1, 2, 3]"), HasSubstr("resize has 3 numbers"));
+  EXPECT_THAT(data("center_crop: [1, 2, 3]"), HasSubstr("center_crop has 3 numbers"));
+  EXPECT_THAT(data("resize: 0"), HasSubstr("data.resize is 0, it must be from 1 to 65536"));
+  EXPECT_THAT(data("center_crop: 100000"), HasSubstr("it must be from 1 to 65536"));
+  EXPECT_THAT(data("resize: 30, center_crop: 32"), HasSubstr("center_crop 32 x 32 is larger than what resize makes"));
+  EXPECT_THAT(data("resize: [40, 30], center_crop: [40, 31]"), HasSubstr("center_crop 40 x 31 is larger"));
+  EXPECT_THAT(data("center_crop: 8, mean: 0.5"), HasSubstr("mean and std are given together or not at all"));
+  EXPECT_THAT(data("center_crop: 8, mean: [0.5, 0.4], std: [1, 2, 3]"), HasSubstr("mean has 2 numbers and std 3"));
+  EXPECT_THAT(data("center_crop: 8, mean: .nan, std: 1"), HasSubstr("mean nan must be finite"));
+  EXPECT_THAT(data("center_crop: 8, mean: 0.5, std: 0"), HasSubstr("std 0 must be positive"));
+  EXPECT_THAT(data("center_crop: 8, channels: red"), HasSubstr("data.channels is 'red', one of rgb, gray"));
+  EXPECT_THAT(data("center_crop: 8, on_error: ignore"), HasSubstr("data.on_error is 'ignore', one of raise, skip"));
 }
 
 TEST_F(TrainConfigTest, AFileThatIsNotThereOrNotYamlIsAnError) {

@@ -109,7 +109,7 @@ TEST_F(TrainerTest, EvaluationCountsWhatTheClassifierSays) {
   const Classifier classify = [](const Tensor& x) {
     return expand(from_vector<float>({0, 2, 0}, {1, 3}), {x.size(0), 3});
   };
-  const EvalResult r = evaluate(classify, data.test, data.task, 7);
+  const EvalResult r = evaluate(classify, data.test, data.task, {.batch_size = 7});
   EXPECT_EQ(r.samples, 60);
   int64_t stripes = 0, all = 0;
   for (size_t c = 0; c < 3; ++c) {
@@ -361,7 +361,8 @@ TEST_F(TrainerTest, DataThatDoesNotFitIsRefused) {
   EXPECT_THAT(error_of([&] { Trainer(config({"data.drop_last=true", "data.batch_size=500"}), options("run")); }),
               HasSubstr("leaves no batch"));
   write_idx(root / "data/t10k-images-idx3-ubyte", {60, 4, 4}, std::vector<uint8_t>(60 * 16));
-  EXPECT_THAT(error_of([&] { load_data(config().data); }), HasSubstr("the training images are [240, 1, 8, 8]"));
+  EXPECT_THAT(error_of([&] { load_data(config().data); }),
+              HasSubstr("the training images are [1, 8, 8], the test images [1, 4, 4]"));
   fs::resize_file(root / "data/train-images-idx3-ubyte", 1000);
   EXPECT_THAT(error_of([&] { load_data(config().data); }), HasSubstr("train-images-idx3-ubyte: truncated"));
   fs::remove(root / "data/train-images-idx3-ubyte");
