@@ -7,9 +7,8 @@ Needs Debian 12's python3-torch (1.13) and python3-torchvision (0.14), or later 
 `cmake --build --preset release` builds. Prints a line for each network and fails where a difference is above 1e-4.
 
 The truth is torchvision in f64. Each difference is relative to the largest value of the tensor that it is found in:
-  eval   the scores in f32, with running statistics that fit the network, but are none that a batch has
-  torch  the same for torchvision in f32: where it is large, the network makes much of rounding (EfficientNet, whose
-         random weights blow scores up), and eval may be twice as large
+  eval   the scores in f32, with running statistics near those of the images
+  torch  the same for torchvision in f32: what rounding alone does
   loss   in f32, of a training step in which nothing is dropped
   step   all parameters and buffers after that step in f64. Each parameter has a learning rate of its own, so large that
          SGD moves it by as much as it is large: this compares gradients too
@@ -94,18 +93,21 @@ def make(name, side):
 
 
 def take_statistics(model, x):
-    """Running statistics of a batch, then moved away from it."""
-    momenta = [m.momentum for m in norms(model)]
-    for m in norms(model):
-        m.momentum = 1.0
-    model.train()
+    """Running statistics near those of x, layer by layer in eval mode: what is changed in one layer is taken into
+    account by the next, else deep networks blow up, and with their scores the rounding."""
+
+    def fit(norm, inputs):
+        var, mean = torch.var_mean(inputs[0], (0, 2, 3))
+        norm.running_mean.copy_(mean + 0.2 * var.sqrt() * torch.randn_like(mean))
+        norm.running_var.copy_(var * (0.5 + torch.rand_like(var)))
+        norm.num_batches_tracked.fill_(7)
+
+    hooks = [m.register_forward_pre_hook(fit) for m in norms(model)]
+    model.eval()
     with torch.no_grad():
         model(x)
-    for m, momentum in zip(norms(model), momenta):
-        m.momentum = momentum
-        m.running_mean += 0.2 * m.running_var.sqrt() * torch.randn_like(m.running_mean)
-        m.running_var *= 0.5 + torch.rand_like(m.running_var)
-        m.num_batches_tracked.fill_(7)
+    for hook in hooks:
+        hook.remove()
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.is_floating_point():
             tensor.data.copy_(tensor.data.float())
@@ -163,8 +165,8 @@ def check(name, program, folder):
     torch.manual_seed(NAMES.index(name))
     side, count = SIZES.get(name, USUAL)
     model = make(name, side)
-    take_statistics(model, torch.randn(count, 3, side, side).double())
     x, target = torch.randn(count, 3, side, side), torch.randint(1000, (count,))
+    take_statistics(model, x.double())
     weights = {key: value.float() if value.is_floating_point() else value for key, value in model.state_dict().items()}
     weights = {key: value.clone() for key, value in weights.items()}
     save(folder / "weights", weights)
@@ -178,8 +180,7 @@ def check(name, program, folder):
     eval_, loss = (difference(single[key], truth[key]) for key in ("eval", "loss"))
     torch_eval = difference(rounded["eval"], truth["eval"])
     step, where = worst(double, truth)
-    exact = max(loss, step, difference(double["eval"], truth["eval"]))
-    passed = exact <= TOLERANCE and eval_ <= max(TOLERANCE, 2 * torch_eval)
+    passed = max(eval_, loss, step) <= TOLERANCE
     figures = (eval_, torch_eval, loss, step, worst(single, truth)[0], worst(rounded, truth)[0])
     print(f"{name:20}" + "".join(f" {x:8.1e}" for x in figures)
           + ("" if passed else f"  above {TOLERANCE}; step's is in {where}"), flush=True)
