@@ -444,8 +444,8 @@ void check_data(const DataConfig& data) {
   CHECK(data.mean.size() == data.std.size() || data.mean.size() == 1 || data.std.size() == 1,
         "mean has {} numbers and std {}: one serves all channels, else each has its own", data.mean.size(),
         data.std.size());
-  Normalize(data.mean, std::vector(data.mean.size(), 1.0));
-  Normalize(std::vector(data.std.size(), 0.0), data.std);
+  static_cast<void>(Normalize(data.mean, std::vector(data.mean.size(), 1.0)));
+  static_cast<void>(Normalize(std::vector(data.std.size(), 0.0), data.std));
 }
 
 void check_config(const ConfigNode& root, const TrainConfig& config) {
