@@ -9,27 +9,10 @@
 #include "ingot/ops.h"
 #include "nn/draw.h"
 #include "nn/init_state.h"
+#include "nn/mode_scope.h"
 
 namespace ingot {
 namespace {
-
-/// Eval mode for a module and its descendants; restores the mode of each.
-class EvalScope {
- public:
-  explicit EvalScope(Module& module) {
-    for (Module* m : module.modules()) before_.emplace_back(m, m->is_training());
-    module.eval();
-  }
-  // train() reaches the descendants too, whose own turn comes later.
-  ~EvalScope() {
-    for (const auto& [m, training] : before_) m->train(training);
-  }
-  EvalScope(const EvalScope&) = delete;
-  EvalScope& operator=(const EvalScope&) = delete;
-
- private:
-  std::vector<std::pair<Module*, bool>> before_;
-};
 
 struct Layer {
   std::string name;
@@ -72,7 +55,7 @@ LsuvLayer scale(Layer& layer, const Tensors& inputs, Tensors& outputs, const Lsu
 
 std::vector<LsuvLayer> lsuv_(Module& module, const Tensor& batch, const LsuvOptions& options, MaybeKey maybe_key) {
   const NoGrad no_grad;
-  const EvalScope eval(module);
+  const ModeScope eval(module, false);
   const RandomKey key = key_or_next(maybe_key);
   std::vector<Layer> layers = layers_of(module, options);
   std::vector<LsuvLayer> done;

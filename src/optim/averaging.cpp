@@ -7,6 +7,7 @@
 #include "ingot/autograd.h"
 #include "ingot/nn/norm.h"
 #include "ingot/ops.h"
+#include "nn/mode_scope.h"
 
 namespace ingot {
 namespace {
@@ -20,24 +21,20 @@ void average(Tensor to, const Tensor& value, double share) {
     copy_into(to, to * (1 - share) + value * share);
 }
 
-/// Modes and momenta of batch norms, put back at the end.
+/// Batch norms that begin anew and average over all batches; their momenta are put back at the end.
 class CumulativeStatistics {
  public:
   explicit CumulativeStatistics(Module& model) {
     for (Module* module : model.modules()) {
-      modes_.emplace_back(module, module->is_training());
       auto* const norm = dynamic_cast<BatchNormBase*>(module);
       if (norm == nullptr || !norm->running_mean) continue;
       momenta_.emplace_back(norm, norm->options.momentum);
       norm->reset_running_stats();
       norm->options.momentum = std::nullopt;
     }
-    model.train();
   }
   ~CumulativeStatistics() {
     for (const auto& [norm, momentum] : momenta_) norm->options.momentum = momentum;
-    // Parents first, since train() reaches all that is below.
-    for (const auto& [module, training] : modes_) module->train(training);
   }
   CumulativeStatistics(const CumulativeStatistics&) = delete;
   CumulativeStatistics& operator=(const CumulativeStatistics&) = delete;
@@ -45,7 +42,6 @@ class CumulativeStatistics {
   bool any() const { return !momenta_.empty(); }
 
  private:
-  std::vector<std::pair<Module*, bool>> modes_;
   std::vector<std::pair<BatchNormBase*, std::optional<double>>> momenta_;
 };
 
@@ -109,6 +105,7 @@ void AveragedModel::load(int64_t n_averaged, const TensorsByName& model) {
 
 void update_bn(Module& model, const std::function<void(Module&)>& feed) {
   const NoGrad no_grad;
+  const ModeScope training(model, true);
   const CumulativeStatistics cumulative(model);
   if (cumulative.any()) feed(model);
 }

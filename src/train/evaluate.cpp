@@ -7,22 +7,10 @@
 #include "ingot/data_loader.h"
 #include "ingot/losses.h"
 #include "ingot/train.h"
+#include "nn/mode_scope.h"
 
 namespace ingot {
 namespace {
-
-/// Restores a module's mode.
-class EvalMode {
- public:
-  explicit EvalMode(Module& module) : module_(module), training_(module.is_training()) { module_.eval(); }
-  ~EvalMode() { module_.train(training_); }
-  EvalMode(const EvalMode&) = delete;
-  EvalMode& operator=(const EvalMode&) = delete;
-
- private:
-  Module& module_;
-  bool training_;
-};
 
 double share(int64_t part, int64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
@@ -79,7 +67,7 @@ EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, con
 }
 
 EvalResult evaluate(Module& model, const DatasetHandle& images, const Task& task, const EvalOptions& options) {
-  const EvalMode mode(model);
+  const ModeScope eval(model, false);
   return evaluate([&](const Tensor& batch) { return model.call({batch})[0]; }, images, task, options);
 }
 

@@ -127,6 +127,7 @@ void Trainer::Impl::resume() {
 
 Checkpoint Trainer::Impl::checkpoint() {
   loop.loader = loader.state();
+  loop.averaged = average ? average->n_averaged() : 0;
   return {.model = has_average() ? average->module().state_dict() : model->state_dict(),
           .live = has_average() ? model->state_dict() : TensorsByName(),
           .optimizer = optimizer->state_dict(),
@@ -193,7 +194,6 @@ double Trainer::Impl::train_step(const Batch& batch) {
 void Trainer::Impl::average_step() {
   if (!average || !is_averaged(*config.average, loop.step, config.epochs * batches)) return;
   average->update_parameters(*model);
-  loop.averaged = average->n_averaged();
 }
 
 /// The average, with the statistics of batch norms that go with it.

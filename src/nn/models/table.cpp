@@ -32,120 +32,79 @@ void set(std::optional<T>& to, const std::optional<T>& from) {
   if (from) to = from;
 }
 
-Made lenet(const Options& o) {
-  LeNetOptions options;
+/// A network with its options, those of them set that both know.
+template <class Network, class NetworkOptions>
+Made made(NetworkOptions options, const Options& o) {
   set(options.num_classes, o.num_classes);
   set(options.in_channels, o.in_channels);
-  return std::make_unique<LeNet>(options);
+  if constexpr (requires { options.image_size; }) set(options.image_size, o.image_size);
+  if constexpr (requires { options.dropout; }) set(options.dropout, o.dropout);
+  return std::make_unique<Network>(options);
 }
+
+Made lenet(const Options& o) { return made<LeNet>(LeNetOptions{}, o); }
 
 Made small_cnn(const Options& o) {
   SmallCnnOptions options;
-  set(options.num_classes, o.num_classes);
-  set(options.in_channels, o.in_channels);
-  set(options.image_size, o.image_size);
-  set(options.dropout, o.dropout);
   if (o.widths) {
     CHECK(o.widths->size() == 3, "small_cnn has 3 widths (two convolutions, one hidden layer), not {}",
           o.widths->size());
     options.conv1 = (*o.widths)[0], options.conv2 = (*o.widths)[1], options.hidden = (*o.widths)[2];
   }
-  return std::make_unique<SmallCnn>(options);
+  return made<SmallCnn>(options, o);
 }
 
 template <int kDepth, bool kBatchNorm>
 Made vgg(const Options& o) {
-  VggOptions options{.depth = kDepth, .batch_norm = kBatchNorm};
-  set(options.num_classes, o.num_classes);
-  set(options.in_channels, o.in_channels);
-  set(options.dropout, o.dropout);
-  return std::make_unique<VGG>(options);
+  return made<VGG>(VggOptions{.depth = kDepth, .batch_norm = kBatchNorm}, o);
 }
 
 template <int kDepth, int kGroups = 1, int kWidthPerGroup = 64>
 Made resnet(const Options& o) {
-  ResNetOptions options{.depth = kDepth, .groups = kGroups, .width_per_group = kWidthPerGroup};
-  set(options.num_classes, o.num_classes);
-  set(options.in_channels, o.in_channels);
-  return std::make_unique<ResNet>(options);
+  return made<ResNet>(ResNetOptions{.depth = kDepth, .groups = kGroups, .width_per_group = kWidthPerGroup}, o);
 }
 
-Made mobilenet_v2(const Options& o) {
-  MobileNetV2Options options;
-  set(options.num_classes, o.num_classes);
-  set(options.in_channels, o.in_channels);
-  set(options.dropout, o.dropout);
-  return std::make_unique<MobileNetV2>(options);
-}
+Made mobilenet_v2(const Options& o) { return made<MobileNetV2>(MobileNetV2Options{}, o); }
 
 template <bool kSmall>
 Made mobilenet_v3(const Options& o) {
-  MobileNetV3Options options{.small = kSmall};
-  set(options.num_classes, o.num_classes);
-  set(options.in_channels, o.in_channels);
-  set(options.dropout, o.dropout);
-  return std::make_unique<MobileNetV3>(options);
+  return made<MobileNetV3>(MobileNetV3Options{.small = kSmall}, o);
 }
 
 template <int kVariant>
 Made efficientnet(const Options& o) {
-  EfficientNetOptions options{.variant = kVariant};
-  set(options.num_classes, o.num_classes);
-  set(options.in_channels, o.in_channels);
-  set(options.dropout, o.dropout);
-  return std::make_unique<EfficientNet>(options);
+  return made<EfficientNet>(EfficientNetOptions{.variant = kVariant}, o);
 }
 
-Made vision_transformer(VisionTransformerOptions options, const Options& o) {
-  set(options.image_size, o.image_size);
-  set(options.num_classes, o.num_classes);
-  set(options.in_channels, o.in_channels);
-  set(options.dropout, o.dropout);
-  return std::make_unique<VisionTransformer>(options);
-}
 template <int kPatch>
 Made vit_b(const Options& o) {
-  return vision_transformer({.patch_size = kPatch}, o);
+  return made<VisionTransformer>(VisionTransformerOptions{.patch_size = kPatch}, o);
 }
 template <int kPatch>
 Made vit_l(const Options& o) {
-  return vision_transformer(
-      {.patch_size = kPatch, .num_layers = 24, .num_heads = 16, .hidden_dim = 1024, .mlp_dim = 4096}, o);
+  const VisionTransformerOptions large{
+      .patch_size = kPatch, .num_layers = 24, .num_heads = 16, .hidden_dim = 1024, .mlp_dim = 4096};
+  return made<VisionTransformer>(large, o);
 }
 
 template <int kDepth>
 Made densenet(const Options& o) {
   DenseNetOptions options{.depth = kDepth};
-  set(options.num_classes, o.num_classes);
-  set(options.in_channels, o.in_channels);
   set(options.drop_rate, o.dropout);
-  return std::make_unique<DenseNet>(options);
+  return made<DenseNet>(options, o);
 }
 
 template <int kTenths>
 Made shufflenet_v2(const Options& o) {
-  ShuffleNetV2Options options{.width_mult = kTenths / 10.0};
-  set(options.num_classes, o.num_classes);
-  set(options.in_channels, o.in_channels);
-  return std::make_unique<ShuffleNetV2>(options);
+  return made<ShuffleNetV2>(ShuffleNetV2Options{.width_mult = kTenths / 10.0}, o);
 }
 
-template <class Model, class ModelsOptions>
-Made inception(const Options& o) {
-  ModelsOptions options;
-  set(options.num_classes, o.num_classes);
-  set(options.in_channels, o.in_channels);
-  set(options.dropout, o.dropout);
-  return std::make_unique<Model>(options);
-}
+Made googlenet(const Options& o) { return made<GoogLeNet>(GoogLeNetOptions{}, o); }
+Made inception_v3(const Options& o) { return made<Inception3>(Inception3Options{}, o); }
 
 template <bool kVersion11>
 Made squeezenet(const Options& o) {
-  SqueezeNetOptions options{.version_1_1 = kVersion11};
-  set(options.num_classes, o.num_classes);
-  set(options.in_channels, o.in_channels);
-  set(options.dropout, o.dropout);
-  return std::make_unique<SqueezeNet>(options);
+  return made<SqueezeNet>(SqueezeNetOptions{.version_1_1 = kVersion11}, o);
 }
 
 constexpr Entry kModels[] = {
@@ -192,8 +151,8 @@ constexpr Entry kModels[] = {
     {"shufflenet_v2_x1_0", shufflenet_v2<10>},
     {"shufflenet_v2_x1_5", shufflenet_v2<15>},
     {"shufflenet_v2_x2_0", shufflenet_v2<20>},
-    {"googlenet", inception<GoogLeNet, GoogLeNetOptions>, kDropout},
-    {"inception_v3", inception<Inception3, Inception3Options>, kDropout},
+    {"googlenet", googlenet, kDropout},
+    {"inception_v3", inception_v3, kDropout},
     {"squeezenet1_0", squeezenet<false>, kDropout},
     {"squeezenet1_1", squeezenet<true>, kDropout},
 };
