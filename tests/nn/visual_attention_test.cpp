@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <fstream>
+
 #include "error_of.h"
 #include "ingot/init.h"
 #include "ingot/models.h"
@@ -42,6 +44,12 @@ int64_t parameter_count(const Module& module) {
   for (const Tensor& x : module.parameters()) count += x.numel();
   return count;
 }
+/// 1,234,567
+std::string with_commas(int64_t count) {
+  std::string text = std::to_string(count);
+  for (auto at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<size_t>(at), ",");
+  return text;
+}
 int64_t added_to(const std::string& model, const AttentionOptions& attention) {
   const SkipInit skip;
   return parameter_count(*make_model(model, {.attention = attention})) - parameter_count(*make_model(model));
@@ -57,6 +65,35 @@ TEST(Attention, NetworksHaveTheirPapersCounts) {
   EXPECT_EQ(25557032 + added_to("resnet50", {.kind = MHSAOptions{}}), 20838440);                    // BoTNet's 20.8M
   EXPECT_EQ(25028904 + added_to("resnext50_32x4d", {.kind = SelectiveKernelOptions{}}), 27479784);  // 27.5M
   EXPECT_EQ(3504872 + added_to("mobilenet_v2", {.kind = CoordAttentionOptions{}}), 3951504);        // 3.95M
+}
+
+/// The rows of the table in docs/attention.md: a type's keys, and its networks' counts.
+TEST(Attention, ThePageHasTheCounts) {
+  const AttentionKind kinds[] = {SEOptions{},
+                                 ECAOptions{},
+                                 CBAMOptions{},
+                                 BAMOptions{},
+                                 CoordAttentionOptions{},
+                                 TripletAttentionOptions{},
+                                 SimAMOptions{},
+                                 GlobalContextOptions{},
+                                 NonLocalOptions{},
+                                 SelectiveKernelOptions{},
+                                 MHSAOptions{}};
+  std::ifstream file(INGOT_SOURCE_DIR "/docs/attention.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  for (const AttentionKind& kind : kinds) {
+    const SkipInit skip;
+    const size_t row = page.find(fmt::format("\n| `{}` |", name_of(kind)));
+    ASSERT_NE(row, page.npos) << name_of(kind);
+    const std::string line = page.substr(row + 1, page.find('\n', row + 1) - row - 1);
+    const auto total = [&](const char* name) {
+      return with_commas(parameter_count(*make_model(name, {.attention = AttentionOptions{.kind = kind}})));
+    };
+    EXPECT_TRUE(line.ends_with(fmt::format("| {} | {} |", total("resnet50"), total("mobilenet_v2"))))
+        << line << "\n"
+        << total("resnet50") << " | " << total("mobilenet_v2") << " |";
+  }
 }
 
 TEST(Attention, CountsAreThoseOfTheHeader) {
