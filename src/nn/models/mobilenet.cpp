@@ -80,14 +80,14 @@ class InvertedResidualV3 : public ModuleOf<InvertedResidualV3, AttentionBlock> {
  private:
   /// Attention at `inner` stands in the place of squeeze and excitation, and nowhere else.
   static InvertedResidualParts parts(int64_t channels, bool squeezes, const BlockAttention& attention) {
-    const auto quarter = static_cast<double>(channels / 4);
+    const int64_t quarter = channels / 4;
     const bool inner = attention.kind && attention.position == AttentionPosition::inner;
     InvertedResidualParts out;
     if (!inner) out.attention = attention;
     if (!squeezes) return out;
     out.squeeze = inner ? attention.make(AttentionPosition::inner, {channels, channels})
                         : std::make_unique<SqueezeExcitation>(
-                              channels, round_channels(quarter),
+                              channels, round_channels(static_cast<double>(quarter)),
                               SqueezeExcitationOptions{.scale_activation = Activation::hardsigmoid});
     return out;
   }
