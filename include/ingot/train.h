@@ -13,6 +13,7 @@
 #include "ingot/init_cfg.h"
 #include "ingot/models.h"
 #include "ingot/optim.h"
+#include "ingot/schedulers.h"
 
 // Training a classifier from a configuration file, evaluating it, and the folder that a run leaves.
 namespace ingot {
@@ -159,9 +160,15 @@ struct CyclicLRConfig {
   double base_momentum = 0.8, max_momentum = 0.9;
   std::optional<double> epochs;
 };
-using SchedulerConfig = std::variant<LinearLRConfig, ConstantLRConfig, CosineAnnealingLRConfig, StepLRConfig,
-                                     MultiStepLRConfig, ExponentialLRConfig, PolynomialLRConfig,
-                                     CosineAnnealingWarmRestartsConfig, OneCycleLRConfig, CyclicLRConfig>;
+/// Looks at a measure after each epoch, which `patience` and `cooldown` count. It stands alone. `mode` follows from the
+/// measure: accuracies are to grow, losses to fall.
+struct ReduceLROnPlateauConfig : ReduceLROnPlateauOptions {
+  std::string monitor = "val_loss";  // or val_accuracy, train_loss, train_accuracy
+};
+using SchedulerConfig =
+    std::variant<LinearLRConfig, ConstantLRConfig, CosineAnnealingLRConfig, StepLRConfig, MultiStepLRConfig,
+                 ExponentialLRConfig, PolynomialLRConfig, CosineAnnealingWarmRestartsConfig, OneCycleLRConfig,
+                 CyclicLRConfig, ReduceLROnPlateauConfig>;
 
 /// Averages of the weights over steps (averaging.h), which then are what is validated, saved and shipped.
 struct SWAConfig {

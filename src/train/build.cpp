@@ -24,12 +24,13 @@ struct Place {
 
 /// How long a schedule lasts, in epochs; none: to the end of training.
 std::optional<double> length_of(const SchedulerConfig& config) {
-  return std::visit(
-      Overloaded{[](const LinearLRConfig& c) { return std::optional(c.total_iters); },
-                 [](const ConstantLRConfig& c) { return std::optional(c.total_iters); },
-                 [](const CosineAnnealingLRConfig& c) { return c.T_max; },
-                 [](const PolynomialLRConfig& c) { return c.total_iters; }, [](const auto& c) { return c.epochs; }},
-      config);
+  return std::visit(Overloaded{[](const LinearLRConfig& c) { return std::optional(c.total_iters); },
+                               [](const ConstantLRConfig& c) { return std::optional(c.total_iters); },
+                               [](const CosineAnnealingLRConfig& c) { return c.T_max; },
+                               [](const PolynomialLRConfig& c) { return c.total_iters; },
+                               [](const ReduceLROnPlateauConfig&) { return std::optional<double>(); },
+                               [](const auto& c) { return c.epochs; }},
+                    config);
 }
 
 int64_t in_steps(double epochs, int64_t steps_per_epoch) {
@@ -106,8 +107,16 @@ Made make_one(const SchedulerConfig& config, const Place& p) {
                  },
                  [&](const MultiStepLRConfig& c) -> Made { return make_multi_step(c, p); },
                  [&](const OneCycleLRConfig& c) -> Made { return make_one_cycle(c, p); },
-                 [&](const CyclicLRConfig& c) -> Made { return make_cyclic(c, p); }},
+                 [&](const CyclicLRConfig& c) -> Made { return make_cyclic(c, p); },
+                 [](const ReduceLROnPlateauConfig&) -> Made { return nullptr; }},  // make_plateau's
       config);
+}
+
+/// Null where there is none among them.
+const ReduceLROnPlateauConfig* plateau_of(const std::vector<SchedulerConfig>& configs) {
+  for (const SchedulerConfig& config : configs)
+    if (const auto* plateau = std::get_if<ReduceLROnPlateauConfig>(&config)) return plateau;
+  return nullptr;
 }
 
 }  // namespace
@@ -150,6 +159,7 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const T
 
 std::unique_ptr<LRScheduler> make_scheduler(const std::vector<SchedulerConfig>& configs, Optimizer& optimizer,
                                             int64_t epochs, int64_t steps_per_epoch) {
+  if (plateau_of(configs) != nullptr) return nullptr;
   std::vector<std::unique_ptr<LRScheduler>> schedules;
   std::vector<int64_t> milestones;
   const int64_t total = epochs * steps_per_epoch;
@@ -167,6 +177,22 @@ std::unique_ptr<LRScheduler> make_scheduler(const std::vector<SchedulerConfig>& 
   if (schedules.empty()) return nullptr;
   if (schedules.size() == 1) return std::move(schedules.front());
   return std::make_unique<SequentialLR>(optimizer, std::move(schedules), std::move(milestones));
+}
+
+std::unique_ptr<ReduceLROnPlateau> make_plateau(const std::vector<SchedulerConfig>& configs, Optimizer& optimizer) {
+  const ReduceLROnPlateauConfig* const found = plateau_of(configs);
+  if (found == nullptr) return nullptr;
+  CHECK(configs.size() == 1, "ReduceLROnPlateau stands alone: other schedules set the rate whatever it was");
+  using Mode = ReduceLROnPlateauOptions::Mode;
+  ReduceLROnPlateauOptions options = *found;
+  options.mode = found->monitor.ends_with("accuracy") ? Mode::max : Mode::min;
+  return std::make_unique<ReduceLROnPlateau>(optimizer, options);
+}
+
+double monitored(const ReduceLROnPlateauConfig& config, const EpochRecord& epoch) {
+  if (config.monitor == "val_loss") return epoch.val_loss;
+  if (config.monitor == "val_accuracy") return epoch.val_accuracy;
+  return config.monitor == "train_loss" ? epoch.train_loss : epoch.train_accuracy;
 }
 
 std::unique_ptr<AveragedModel> make_average(const std::optional<AverageConfig>& config, const Module& model) {

@@ -20,10 +20,15 @@ Loss make_loss(const LossConfig& config);
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const Tensors& params);
 
-/// Null where there is none to follow. Throws Error where the schedules are longer than the training, or one follows
-/// another that has no end.
+/// Null where there is none to follow, or ReduceLROnPlateau. Throws Error where the schedules are longer than the
+/// training, or one follows another that has no end.
 std::unique_ptr<LRScheduler> make_scheduler(const std::vector<SchedulerConfig>& configs, Optimizer& optimizer,
                                             int64_t epochs, int64_t steps_per_epoch);
+
+/// What moves the rate by a measure of each epoch, and that measure. Null where the config has no such schedule. Throws
+/// Error where others stand beside it.
+std::unique_ptr<ReduceLROnPlateau> make_plateau(const std::vector<SchedulerConfig>& configs, Optimizer& optimizer);
+double monitored(const ReduceLROnPlateauConfig& config, const EpochRecord& epoch);
 
 /// Null where the config asks for none.
 std::unique_ptr<AveragedModel> make_average(const std::optional<AverageConfig>& config, const Module& model);

@@ -1,6 +1,7 @@
 #include "train/checkpoint.h"
 
 #include <charconv>
+#include <limits>
 
 #include <nlohmann/json.hpp>
 
@@ -29,11 +30,24 @@ Json to_json(const LoopState& s) {
             {"position", s.loader.position},
             {"sampler", s.loader.sampler},
             {"dataset", s.loader.dataset}}},
+          {"plateau",
+           {{"best", s.plateau.best},  // null unless finite
+            {"num_bad_epochs", s.plateau.num_bad_epochs},
+            {"cooldown_counter", s.plateau.cooldown_counter},
+            {"last_epoch", s.plateau.last_epoch}}},
           {"loss_sum", s.loss_sum},
           {"right", s.right},
           {"samples", s.samples},
           {"best_epoch", s.best_epoch},
           {"best_accuracy", s.best_accuracy}};
+}
+
+ReduceLROnPlateau::State plateau_of(const Json& json) {
+  const Json& best = json.at("best");
+  return {.best = best.is_null() ? std::numeric_limits<double>::quiet_NaN() : best.get<double>(),
+          .num_bad_epochs = json.at("num_bad_epochs"),
+          .cooldown_counter = json.at("cooldown_counter"),
+          .last_epoch = json.at("last_epoch")};
 }
 
 LoopState loop_of(const Json& json) {
@@ -46,6 +60,7 @@ LoopState loop_of(const Json& json) {
                      .position = loader.at("position"),
                      .sampler = loader.at("sampler"),
                      .dataset = loader.at("dataset")},
+          .plateau = plateau_of(json.at("plateau")),
           .loss_sum = json.at("loss_sum"),
           .right = json.at("right"),
           .samples = json.at("samples"),

@@ -5,6 +5,7 @@
 
 #include "ingot/data_loader.h"
 #include "ingot/io.h"
+#include "ingot/schedulers.h"
 #include "ingot/train.h"
 
 namespace ingot {
@@ -15,6 +16,7 @@ struct LoopState {
   int64_t step = 0;
   int64_t averaged = 0;  // steps in the average of the weights
   LoaderState loader;
+  ReduceLROnPlateau::State plateau;  // best is NaN where no epoch was good yet
   // Of the epoch that is under way.
   double loss_sum = 0;
   int64_t right = 0, samples = 0;

@@ -146,6 +146,21 @@ struct Section<ExponentialLRConfig> : ExponentialLRConfig {
 };
 
 template <>
+struct Section<ReduceLROnPlateauConfig> : ReduceLROnPlateauConfig {
+  static constexpr std::string_view kType = "ReduceLROnPlateau";
+  static constexpr auto config = std::tuple{
+      optional_key("monitor", &Section::monitor,
+                   [] { return ConfigSchema::choice({"val_loss", "val_accuracy", "train_loss", "train_accuracy"}); }),
+      optional_key("factor", &Section::factor, share),
+      optional_key("patience", &Section::patience, [] { return ConfigSchema::integer().at_least(0); }),
+      optional_key("threshold", &Section::threshold, not_negative),
+      optional_key("threshold_mode", &Section::threshold_mode),
+      optional_key("cooldown", &Section::cooldown, [] { return ConfigSchema::integer().at_least(0); }),
+      optional_key("min_lr", &Section::min_lr, not_negative),
+      optional_key("eps", &Section::eps, not_negative)};
+};
+
+template <>
 struct Section<SWAConfig> : SWAConfig {
   static constexpr std::string_view kType = "SWA";
   static constexpr auto config = std::tuple{optional_key("start", &Section::start, share)};
@@ -216,6 +231,10 @@ struct ConfigCodec<std::filesystem::path> {
 inline constexpr Named<OnError> kOnError[] = {{"raise", OnError::raise}, {"skip", OnError::skip}};
 inline constexpr Named<CifarLabels> kCifarLabels[] = {{"fine", CifarLabels::fine}, {"coarse", CifarLabels::coarse}};
 inline constexpr Named<ImageReadMode> kReadModes[] = {{"rgb", ImageReadMode::rgb}, {"gray", ImageReadMode::gray}};
+using Threshold = ReduceLROnPlateauOptions::Threshold;
+inline constexpr Named<Threshold> kThresholds[] = {{"rel", Threshold::rel}, {"abs", Threshold::abs}};
+template <>
+struct ConfigCodec<Threshold> : NamedCodec<Threshold, kThresholds> {};
 template <>
 struct ConfigCodec<OnError> : NamedCodec<OnError, kOnError> {};
 template <>
@@ -415,7 +434,10 @@ void check_config(const ConfigNode& root, const TrainConfig& config) {
   check_section(root, "optimizer", [&] { optimizer_and([](Optimizer&) {}); });
   check_section(root, "scheduler", [&] {
     constexpr int64_t kAnySteps = 1000;  // an epoch
-    optimizer_and([&](Optimizer& o) { make_scheduler(config.scheduler, o, config.epochs, kAnySteps); });
+    optimizer_and([&](Optimizer& o) {
+      make_scheduler(config.scheduler, o, config.epochs, kAnySteps);
+      make_plateau(config.scheduler, o);
+    });
   });
 }
 

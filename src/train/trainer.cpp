@@ -68,6 +68,7 @@ struct Trainer::Impl {
   DataLoader loader;
   int64_t batches;  // in an epoch
   std::unique_ptr<LRScheduler> scheduler;
+  std::unique_ptr<ReduceLROnPlateau> plateau;
   LoopState loop;
   Stopwatch clock;         // of this part of the run
   int64_t first_step = 0;  // of this part
@@ -108,6 +109,7 @@ Trainer::Impl::Impl(const TrainConfig& train_config, const TrainOptions& train_o
   CHECK(batches > 0, "data.drop_last leaves no batch: {} training images are fewer than data.batch_size {}",
         data.train->size(), config.data.batch_size);
   scheduler = make_scheduler(config.scheduler, *optimizer, config.epochs, batches);
+  plateau = make_plateau(config.scheduler, *optimizer);
   if (has_checkpoint(options)) resume();
 }
 
@@ -121,6 +123,10 @@ void Trainer::Impl::resume() {
   optimizer->load_state_dict(from.optimizer);
   loop = from.loop;
   if (scheduler) scheduler->set_step(loop.step);
+  if (plateau) {
+    if (std::isnan(loop.plateau.best)) loop.plateau.best = plateau->state().best;
+    plateau->load_state(loop.plateau);
+  }
   loader.load_state(loop.loader);
   first_step = loop.step;
 }
@@ -128,6 +134,7 @@ void Trainer::Impl::resume() {
 Checkpoint Trainer::Impl::checkpoint() {
   loop.loader = loader.state();
   loop.averaged = average ? average->n_averaged() : 0;
+  if (plateau) loop.plateau = plateau->state();
   return {.model = has_average() ? average->module().state_dict() : model->state_dict(),
           .live = has_average() ? model->state_dict() : TensorsByName(),
           .optimizer = optimizer->state_dict(),
@@ -243,6 +250,7 @@ void Trainer::Impl::end_epoch(double train_seconds, double samples_per_s, RunLog
   ++loop.epoch;
   loop.loss_sum = 0, loop.right = 0, loop.samples = 0;
   if (best) loop.best_epoch = loop.epoch, loop.best_accuracy = result.accuracy;
+  if (plateau) plateau->step(monitored(std::get<ReduceLROnPlateauConfig>(config.scheduler.front()), record));
 
   // The log before the checkpoints, and `last` after `best`: a run that is killed between two of them resumes from the
   // older `last` and writes all of it again.

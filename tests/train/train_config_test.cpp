@@ -136,6 +136,12 @@ TEST_F(TrainConfigTest, SchedulesCountInEpochsAndMoveWithEveryStep) {
   EXPECT_NEAR(cycle[4], 4e-6, 1e-12);
   EXPECT_THAT(rates("{type: CyclicLR, base_lr: 0.1, max_lr: 0.5, step_size_up: 1}"), are({0.1, 0.5, 0.3, 0.1, 0.5}));
   EXPECT_THAT(refusal(toy(both, "scheduler: [{type: OneCycleLR}]\n")), HasSubstr("has no 'max_lr'"));
+  for (const char* beside :
+       {"{type: ReduceLROnPlateau}, {type: StepLR}", "{type: StepLR, epochs: 1}, {type: ReduceLROnPlateau}"})
+    EXPECT_THAT(refusal(toy(both, fmt::format("scheduler: [{}]\n", beside))),
+                HasSubstr("scheduler: ReduceLROnPlateau stands alone"));
+  EXPECT_THAT(refusal(toy(both, "scheduler: [{type: ReduceLROnPlateau, monitor: loss}]\n")),
+              HasSubstr("monitor is 'loss'"));
   EXPECT_THAT(refusal(toy(both, "scheduler: [{type: CyclicLR, base_lr: 0, max_lr: 1, mode: square}]\n")),
               HasSubstr("mode is 'square'"));
   EXPECT_THAT(refusal(toy("type: SGD\n  lr: 0.05\n  momentum: 0.9", "type: Adagrad"),

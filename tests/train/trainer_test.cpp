@@ -171,6 +171,26 @@ TEST_F(TrainerTest, EveryOptimizerResumesExactly) {
   }
 }
 
+TEST_F(TrainerTest, APlateauLowersTheRateAndResumesExactly) {
+  // Everything is a bad epoch after the first: a loss has to get better by 1000.
+  const std::vector<std::string> set{
+      "epochs=5",
+      "scheduler=[{type: ReduceLROnPlateau, factor: 0.5, patience: 1, threshold: 1000, threshold_mode: abs}]"};
+  std::vector<double> rates;
+  TrainOptions how = options("whole");
+  how.on_epoch = [&](const EpochRecord& record) { rates.push_back(record.lr); };
+  train(config(set), how);
+  EXPECT_THAT(rates, testing::ElementsAre(0.05, 0.05, 0.05, 0.025, 0.025));
+  for (const int64_t stop : {3, 16, 23}) {
+    fs::remove_all(root / "parts");
+    train_until(stop, options("parts"), set);
+    train(config(set), resuming("parts"));
+    EXPECT_EQ(read_text(root / "parts/last.safetensors"), read_text(root / "whole/last.safetensors")) << stop;
+  }
+  const TrainConfig accuracy = config({"scheduler=[{type: ReduceLROnPlateau, monitor: val_accuracy}]"});
+  EXPECT_EQ(std::get<ReduceLROnPlateauConfig>(accuracy.scheduler[0]).monitor, "val_accuracy");
+}
+
 TEST_F(TrainerTest, AveragesResumeExactly) {
   for (const char* average : {"average={type: EMA, decay: 0.9}", "average={type: SWA, start: 0.4}"}) {
     TrainOptions whole = options("whole"), part = options("part");
