@@ -74,6 +74,9 @@ struct DataConfig {
   /// So many training images are held out to choose the best checkpoint: the last ones, or in folders and tables, which
   /// may be sorted by class, some that are drawn at random, the same in every run.
   int64_t validation = 5000;
+  /// Train on so many of the other images: the first ones, or in folders and tables the first of those drawn, so that
+  /// smaller sets are part of larger ones and all are validated on the same images. None: on all of them.
+  std::optional<int64_t> train_samples;
   /// What makes all images one size (transforms.h): Resize to height and width, or with one number until the shorter
   /// edge is so long; then CenterCrop to height and width, or to a square. Empty: neither. RandomCrop among `augment`
   /// takes the crop's place in training.
@@ -204,7 +207,8 @@ struct Task {
 struct TrainingData {
   Task task;
   DatasetHandle train, validation, test;
-  std::string hash;  // of all training and validation images and labels; of a folder's names and file sizes
+  std::string
+      hash;  // of all training and validation images and labels, used or not; of a folder's names and file sizes
 };
 /// Throws Error where a file is missing, damaged or does not fit the others.
 TrainingData load_data(const DataConfig& config);

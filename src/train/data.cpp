@@ -138,13 +138,21 @@ std::vector<int64_t> range(int64_t begin, int64_t end) {
   return out;
 }
 
-/// Images to train on and images that are held out.
-std::vector<Subset> split(const Part& part, int64_t validation) {
+/// Images to train on, all or the first of them, and images that are held out, which do not depend on how many are
+/// used.
+std::vector<Subset> split(const Part& part, int64_t validation, std::optional<int64_t> train_samples) {
   const DatasetHandle all = part.images;
   const int64_t count = all->size() - validation;
   CHECK(count > 0, "data.validation holds {} images out, but there are only {} to train on", validation, all->size());
-  if (!part.in_any_order) return random_split(all, std::vector{count, validation});
-  return {Subset(all, range(0, count)), Subset(all, range(count, all->size()))};
+  const int64_t used = train_samples.value_or(count);
+  CHECK(used <= count,
+        "data.train_samples is {}, but there are only {} images beside the {} that data.validation holds out", used,
+        count, validation);
+  if (part.in_any_order) return {Subset(all, range(0, used)), Subset(all, range(count, all->size()))};
+  std::vector<Subset> parts = random_split(all, std::vector{count, validation});
+  const std::vector<int64_t>& drawn = parts[0].indices();
+  parts[0] = Subset(all, {drawn.begin(), drawn.begin() + used});
+  return parts;
 }
 
 // ---- Mean and standard deviation
@@ -214,7 +222,7 @@ std::string hash_of(const Part& part) {
 TrainingData load_data(const DataConfig& config) {
   const Part train = open_part(config, {.train = true, .on_error = config.on_error});
   Task task{.input = input_shape(config, train.image), .mean = {}, .std = {}, .class_names = class_names_of(train)};
-  const auto parts = split(train, config.validation);
+  const auto parts = split(train, config.validation, config.train_samples);
   const Part test = open_part(config, {.train = false, .class_names = task.class_names, .on_error = config.on_error});
   CHECK(input_shape(config, test.image) == task.input, "the training images are {}, the test images {}",
         to_string(train.image), to_string(test.image));

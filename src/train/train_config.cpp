@@ -13,6 +13,7 @@ namespace ingot {
 namespace {
 
 ConfigSchema count() { return ConfigSchema::integer().at_least(1); }
+ConfigSchema count_or_null() { return ConfigSchema::integer().at_least(1).or_null(); }
 ConfigSchema side() { return ConfigSchema::integer().within(1, 1 << 16); }  // of an image
 ConfigSchema not_negative() { return ConfigSchema::number().at_least(0); }
 ConfigSchema share() { return ConfigSchema::number().within(0, 1); }
@@ -351,6 +352,7 @@ template <>
 struct Section<DataConfig> : DataConfig {
   static constexpr auto config = std::tuple{
       optional_key("validation", &Section::validation, count),
+      optional_key("train_samples", &Section::train_samples, count_or_null),
       optional_key("resize", &Section::resize, [] { return ConfigSchema::list_of(side()).or_one(); }),
       optional_key("center_crop", &Section::center_crop, [] { return ConfigSchema::list_of(side()).or_one(); }),
       optional_key("mean", &Section::mean, [] { return schema_of<std::vector<double>>().or_one(); }),

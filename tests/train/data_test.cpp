@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "ingot/data_loader.h"
 #include "ingot/image_io.h"
 #include "ingot/train.h"
@@ -77,6 +79,45 @@ TEST_F(DataTest, WhatIsHeldOutIsDrawnOnceAndForAll) {
   for (const auto& image : contents(once.validation)) EXPECT_FALSE(std::binary_search(both.begin(), both.end(), image));
   EXPECT_THAT(error_of([&] { load_data(folder_config({"data.validation=60"}).data); }),
               HasSubstr("data.validation holds 60 images out, but there are only 60 to train on"));
+}
+
+TEST_F(DataTest, FewerTrainingImagesAreThoseThatMoreBeginWith) {
+  for (const bool folder : {true, false}) {
+    const auto config = [&](const std::vector<std::string>& set) {
+      if (folder) return folder_config(set);
+      fs::create_directories(root / "toy");
+      write_toy_data(root / "toy", {.train = 60, .test = 6});
+      write_text(root / "toy.yaml", toy_config(root / "toy"));
+      return load_train_config(root / "toy.yaml", set);
+    };
+    const TrainingData whole = load_data(config({}).data), some = load_data(config({"data.train_samples=12"}).data);
+    ASSERT_EQ(some.train->size(), 12);
+    for (int64_t i = 0; i < 12; ++i)
+      EXPECT_EQ(some.train->get(i).input.to_vector<int>(), whole.train->get(i).input.to_vector<int>()) << i;
+    EXPECT_EQ(contents(some.validation), contents(whole.validation));
+    EXPECT_NE(some.task.mean, whole.task.mean);  // it is measured on what is trained on
+    EXPECT_EQ(some.hash, whole.hash);
+    const int64_t most = whole.train->size();
+    const auto with = [&](int64_t n) { return config({"data.train_samples=" + std::to_string(n)}).data; };
+    EXPECT_EQ(load_data(with(most)).train->size(), most);
+    EXPECT_THAT(error_of([&] { load_data(with(most + 1)); }),
+                HasSubstr(fmt::format("data.train_samples is {}, but there are only {} images beside the {} that "
+                                      "data.validation holds out",
+                                      most + 1, most, 60 - most)));
+  }
+}
+
+TEST_F(DataTest, ARunResumesWithItsNumberOfImagesOnly) {
+  const auto some = [&](const char* number) {
+    return folder_config({std::string("data.train_samples=") + number, "epochs=2"});
+  };
+  const TrainResult whole = train(some("20"), {.out = root / "whole"});
+  EXPECT_EQ(whole.steps, 6);
+  EXPECT_TRUE(train(some("20"), {.out = root / "part", .stop = [](int64_t step) { return step >= 4; }}).interrupted);
+  EXPECT_THAT(error_of([&] { train(some("30"), {.out = root / "part", .resume = true}); }),
+              AllOf(HasSubstr("the run has 'train_samples: 20'"), HasSubstr("the config 'train_samples: 30'")));
+  train(some("20"), {.out = root / "part", .resume = true});
+  EXPECT_EQ(read_text(root / "part/last.safetensors"), read_text(root / "whole/last.safetensors"));
 }
 
 TEST_F(DataTest, MeanAndStdAreThoseOfTheTrainingImagesOrGiven) {

@@ -52,6 +52,7 @@ TEST_F(TrainConfigTest, ReadsEverySection) {
   EXPECT_EQ(source.root, "/data");
   EXPECT_THAT(source.class_names, testing::ElementsAre("top", "stripes", "bottom"));
   EXPECT_EQ(c.data.validation, 40);
+  EXPECT_EQ(c.data.train_samples, std::nullopt);
   ASSERT_EQ(c.data.augment.size(), 2u);
   EXPECT_EQ(std::get<RandomCropConfig>(c.data.augment[0]).padding, 1);
   EXPECT_EQ(std::get<RandomHorizontalFlipConfig>(c.data.augment[1]).p, 0.5);
@@ -180,6 +181,8 @@ TEST_F(TrainConfigTest, WrongTypesAndRangesAreErrors) {
   EXPECT_THAT(refusal(toy("epochs: 3", "epochs: 0")), HasSubstr("epochs is 0, it must be at least 1"));
   EXPECT_THAT(refusal(toy("batch_size: 32", "batch_size: 0")),
               HasSubstr("data.batch_size is 0, it must be at least 1"));
+  EXPECT_THAT(refusal(toy("validation: 40", "train_samples: 0")),
+              HasSubstr("data.train_samples is 0, it must be at least 1"));
   EXPECT_THAT(refusal(toy("dropout: 0.25", "dropout: 1.5")), HasSubstr("model.dropout is 1.5, it must be from 0 to 1"));
   EXPECT_THAT(refusal(toy("p: 0.5", "p: -1")), HasSubstr("it must be from 0 to 1"));
   EXPECT_THAT(refusal(toy("  lr: 0.05\n", "")), HasSubstr("optimizer (SGD) has no 'lr'"));
