@@ -10,7 +10,7 @@ NAME/grad (the gradient of out) and NAME/d0, ... (the gradient of each input tha
 
 import torch
 
-from golden_values import files, init, layers, ops, optim
+from golden_values import attention, files, init, layers, ops, optim
 from golden_values.cases import FOLDER, Cases, save
 
 
@@ -20,7 +20,7 @@ def main():
     files.checkpoints()
     optim.optimizers()
     parts = {"ops": [ops.convolutions, ops.pools, ops.elementwise], "layers": [ops.resampling, layers.layers],
-             "losses": [ops.losses], "batch_norm": [ops.batch_norms],
+             "attention": [attention.attention], "losses": [ops.losses], "batch_norm": [ops.batch_norms],
              "init": [init.initialisers, init.determined_initialisers],
              "optim": [optim.trajectories, optim.schedules, optim.plateaus, optim.clippings, optim.lbfgs],
              "images": [files.jpegs, files.resizes]}

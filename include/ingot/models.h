@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ingot/nn.h"
+#include "ingot/nn/visual_attention.h"
 
 // Networks, with torchvision's parameter names, order and initial values where torchvision has them.
 namespace ingot {
@@ -76,33 +77,61 @@ class VGG : public ModuleOf<VGG> {
   VGG(const VggOptions& options, const SkipInit&);  // with undrawn layers
 };
 
-/// Two 3x3 convolutions around which the input is added; ResNet 18 and 34.
-class BasicBlock : public ModuleOf<BasicBlock> {
+/// What one block holds: an attention module at a place, or nothing.
+struct BlockAttention {
+  std::optional<AttentionKind> kind;
+  AttentionPosition position = AttentionPosition::residual;
+  /// The module if this is its place, else null.
+  std::unique_ptr<Module> make(AttentionPosition here, const AttentionShape& shape) const;
+};
+/// A block with room for an attention module, its child "attention".
+class AttentionBlock : public Module {
+ protected:
+  /// Takes the module, if there is one, for this place.
+  void attend(std::unique_ptr<Module> attention, AttentionPosition here);
+  /// What the module makes of x where this is its place, else x.
+  Tensor attended(AttentionPosition here, const Tensor& x) const;
+  /// relu(norm(x) + shortcut) with attention at `residual` and `output`.
+  Tensor finish(BatchNorm2d& norm, ReLU& relu, const Tensor& x, const Tensor& shortcut) const;
+
+ private:
+  std::optional<size_t> attention_;  // number of the child
+  AttentionPosition position_ = AttentionPosition::residual;
+};
+
+/// Two 3x3 convolutions around which the input is added; ResNet 18 and 34. Attention at `conv` is there in place of
+/// conv1, and of bn1 if it has its own norm; `inner` follows bn1 and relu.
+class BasicBlock : public ModuleOf<BasicBlock, AttentionBlock> {
  public:
   static constexpr int64_t kExpansion = 1;
-  BasicBlock(int64_t in_channels, int64_t width, int64_t stride);
+  BasicBlock(int64_t in_channels, int64_t width, int64_t stride, const BlockAttention& attention = {});
   Tensor forward(const Tensor& x);
 
-  Conv2d conv1;
-  BatchNorm2d bn1;
+  std::optional<Conv2d> conv1;
+  std::optional<BatchNorm2d> bn1;
   ReLU relu;
   Conv2d conv2;
   BatchNorm2d bn2;
   std::optional<Sequential> downsample;
 };
 
+struct BottleneckOptions {
+  int64_t groups = 1, width_per_group = 64;
+  BlockAttention attention = {};
+};
 /// 1x1, 3x3 (with the stride, as in torchvision), 1x1 to four times the width; ResNet 50, 101 and 152. The 3x3 has
 /// width / 64 * width_per_group * groups channels: more than one group makes a ResNeXt of it, wider ones a Wide-ResNet.
-class Bottleneck : public ModuleOf<Bottleneck> {
+/// Attention at `conv` is there in place of conv2, and of bn2 if it has its own norm; `inner` follows bn2 and relu.
+class Bottleneck : public ModuleOf<Bottleneck, AttentionBlock> {
  public:
   static constexpr int64_t kExpansion = 4;
-  Bottleneck(int64_t in_channels, int64_t width, int64_t stride, int64_t groups = 1, int64_t width_per_group = 64);
+  Bottleneck(int64_t in_channels, int64_t width, int64_t stride, const BottleneckOptions& options = {});
   Tensor forward(const Tensor& x);
 
   Conv2d conv1;
   BatchNorm2d bn1;
-  Conv2d conv2;
-  BatchNorm2d bn2;
+  std::optional<Conv2d> conv2;
+  std::optional<BatchNorm2d> bn2;
   Conv2d conv3;
   BatchNorm2d bn3;
   ReLU relu;
@@ -115,6 +144,7 @@ struct ResNetOptions {
   int64_t in_channels = 3;
   int64_t groups = 1, width_per_group = 64;  // of the 3x3 convolutions; for bottlenecks only
   bool zero_init_residual = false;  // the last norm of each block starts at 0, so that blocks start as the identity
+  std::optional<AttentionOptions> attention = {};
 };
 /// He et al. 2015, x [N,3,H,W]; ResNeXt: Xie et al. 2016; Wide-ResNet: Zagoruyko & Komodakis 2016. Convolutions start
 /// with Kaiming's normal values (fan_out, relu). ResNet-50 has 25,557,032 parameters.
@@ -143,6 +173,7 @@ struct MobileNetV2Options {
   int64_t in_channels = 3;
   double width_mult = 1;
   double dropout = 0.2;
+  std::optional<AttentionOptions> attention = {};
 };
 /// Sandler et al. 2018: inverted residuals with depthwise convolutions; x [N,3,H,W]. Convolutions start with Kaiming's
 /// normal values (fan_out), the linear layer with N(0, 0.01). 3,504,872 parameters.
@@ -165,6 +196,7 @@ struct MobileNetV3Options {
   int64_t in_channels = 3;
   double width_mult = 1;
   double dropout = 0.2;
+  std::optional<AttentionOptions> attention = {};
 };
 /// Howard et al. 2019: inverted residuals, some with squeeze and excitation, and hard swish; x [N,3,H,W]. Starts as
 /// MobileNet v2 does. 5,483,032 parameters, small 2,542,856.
@@ -371,6 +403,7 @@ struct ModelOptions {
   std::optional<int64_t> image_size;           // those that has_image_size() names
   std::optional<double> dropout;               // those that have one
   std::optional<std::vector<int64_t>> widths;  // small_cnn: two convolutions and the hidden layer
+  std::optional<AttentionOptions> attention;   // ResNets (ResNeXt, Wide-ResNet) and MobileNets
 };
 /// A model by name, as torchvision has them: lenet, small_cnn, vgg11 ... vgg19_bn, resnet18 ... resnet152,
 /// resnext50_32x4d, wide_resnet50_2, mobilenet_v3_large, efficientnet_b0, vit_b_16, densenet121, ... Throws Error that

@@ -4,33 +4,37 @@ import torch
 from torch import nn
 
 
-def layers(tensors):
+def record(tensors, name, module, *inputs, train=False, call=None):
     """A layer NAME is its state NAME/state/..., NAME/in0, ..., NAME/out, NAME/grad, and the gradients NAME/d0 of the
     first input and NAME/dstate/... of the parameters, in f64."""
-    def layer(name, module, *inputs, train=False, call=None):
-        module = module.double().train(train)
-        for key, parameter in module.state_dict().items():
-            if parameter.is_floating_point():
-                noise = tensors.normal(f"{name}/{key}", *parameter.shape, scale=0.3)
-                parameter.copy_(noise.abs() + 0.5 if key.endswith(("running_var", "norm1.weight")) else noise)
-            tensors[f"{name}/state/{key}"] = parameter.detach().clone()
-        inputs = [x.detach().clone() for x in inputs]
-        if inputs[0].is_floating_point():
-            inputs[0].requires_grad_()
-        out = (call or (lambda m, *x: m(*x)))(module, *inputs)
-        grad = tensors.normal(name + "/grad", *out.shape)
-        out.backward(grad)
-        for i, x in enumerate(inputs):
-            tensors[f"{name}/in{i}"] = x.float() if x.is_floating_point() else x
-        tensors[f"{name}/out"], tensors[f"{name}/grad"] = out, grad.float()
-        if inputs[0].grad is not None:
-            tensors[f"{name}/d0"] = inputs[0].grad
-        for key, parameter in module.named_parameters():
-            if parameter.grad is not None:
-                tensors[f"{name}/dstate/{key}"] = parameter.grad
-        for key, buffer in module.named_buffers():
-            if train:
-                tensors[f"{name}/after/{key}"] = buffer
+    module = module.double().train(train)
+    for key, parameter in module.state_dict().items():
+        if parameter.is_floating_point():
+            noise = tensors.normal(f"{name}/{key}", *parameter.shape, scale=0.3)
+            parameter.copy_(noise.abs() + 0.5 if key.endswith(("running_var", "norm1.weight")) else noise)
+        tensors[f"{name}/state/{key}"] = parameter.detach().clone()
+    inputs = [x.detach().clone() for x in inputs]
+    if inputs[0].is_floating_point():
+        inputs[0].requires_grad_()
+    out = (call or (lambda m, *x: m(*x)))(module, *inputs)
+    grad = tensors.normal(name + "/grad", *out.shape)
+    out.backward(grad)
+    for i, x in enumerate(inputs):
+        tensors[f"{name}/in{i}"] = x.float() if x.is_floating_point() else x
+    tensors[f"{name}/out"], tensors[f"{name}/grad"] = out, grad.float()
+    if inputs[0].grad is not None:
+        tensors[f"{name}/d0"] = inputs[0].grad
+    for key, parameter in module.named_parameters():
+        if parameter.grad is not None:
+            tensors[f"{name}/dstate/{key}"] = parameter.grad
+    for key, buffer in module.named_buffers():
+        if train:
+            tensors[f"{name}/after/{key}"] = buffer
+
+
+def layers(tensors):
+    def layer(name, module, *inputs, **options):
+        record(tensors, name, module, *inputs, **options)
 
     def x(*shape):
         return tensors.normal("x" + str(shape), *shape)

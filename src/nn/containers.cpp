@@ -1,3 +1,5 @@
+#include <typeinfo>
+
 #include "base/text.h"
 #include "ingot/nn.h"
 #include "nn/refuse.h"
@@ -5,6 +7,13 @@
 
 namespace ingot {
 namespace {
+
+/// The module as one of PyTorch's batch norms, whose forward is known; else null.
+BatchNormBase* plain_batch_norm(Module* module) {
+  const std::type_info& type = typeid(*module);
+  const bool plain = type == typeid(BatchNorm2d) || type == typeid(BatchNorm1d) || type == typeid(BatchNorm3d);
+  return plain ? static_cast<BatchNormBase*>(module) : nullptr;
+}
 
 std::string below(const std::string& scope, const std::string& name) {
   return scope.empty() ? name : scope + "." + name;
@@ -25,7 +34,14 @@ void Container::refuse_type(int64_t index, std::string_view wanted) const {
 
 Tensor Sequential::forward(const Tensor& x) {
   Tensors at{x};
-  for (size_t i = 0; i < size(); ++i) at = child_at(i)->call(at);
+  for (size_t i = 0; i < size(); ++i) {
+    auto* norm = plain_batch_norm(child_at(i));
+    Module* const after = norm && i + 1 < size() ? child_at(i + 1) : nullptr;
+    if (after && typeid(*after) == typeid(ReLU) && at.size() == 1)
+      at = {norm_relu(*norm, static_cast<ReLU&>(*after), at[0])}, ++i;
+    else
+      at = child_at(i)->call(at);
+  }
   require(at.size() == 1, "Sequential", "the last module returns {} tensors, it must return one", at.size());
   return at[0];
 }

@@ -1,5 +1,6 @@
 #include "ingot/init.h"
 #include "ingot/nn.h"
+#include "nn/activation.h"
 #include "nn/refuse.h"
 #include "nn/text.h"
 
@@ -56,6 +57,34 @@ std::string AdaptiveAvgPool3d::extra_repr() const { return "output_size=" + pyth
 std::string AdaptiveMaxPool1d::extra_repr() const { return fmt::format("output_size={}", output_size); }
 std::string AdaptiveMaxPool2d::extra_repr() const { return "output_size=" + python_tuple(output_size); }
 std::string AdaptiveMaxPool3d::extra_repr() const { return "output_size=" + python_tuple(output_size); }
+
+std::unique_ptr<Module> make_activation(Activation kind) {
+  switch (kind) {
+    case Activation::relu:
+      return std::make_unique<ReLU>();
+    case Activation::relu6:
+      return std::make_unique<ReLU6>();
+    case Activation::sigmoid:
+      return std::make_unique<Sigmoid>();
+    case Activation::tanh:
+      return std::make_unique<Tanh>();
+    case Activation::silu:
+      return std::make_unique<SiLU>();
+    case Activation::gelu:
+      return std::make_unique<GELU>();
+    case Activation::hardswish:
+      return std::make_unique<Hardswish>();
+    case Activation::hardsigmoid:
+      return std::make_unique<Hardsigmoid>();
+    case Activation::mish:
+      return std::make_unique<Mish>();
+    case Activation::none:
+    case Activation::leaky_relu:
+    case Activation::elu:
+      break;
+  }
+  fail("a network's layers take an activation without parameters");
+}
 
 std::string LeakyReLU::extra_repr() const { return "negative_slope=" + python_text(negative_slope); }
 std::string ELU::extra_repr() const { return "alpha=" + python_text(alpha); }

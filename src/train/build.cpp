@@ -4,17 +4,11 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/overloaded.h"
 #include "ingot/losses.h"
 
 namespace ingot {
 namespace {
-
-template <class... F>
-struct Overloaded : F... {
-  using F::operator()...;
-};
-template <class... F>
-Overloaded(F...) -> Overloaded<F...>;
 
 // ---- Schedules
 

@@ -2,36 +2,23 @@
 
 #include <filesystem>
 
+#include "train/config_section.h"
+
 namespace ingot {
 namespace {
 
 ConfigSchema probability() { return ConfigSchema::number().within(0, 1).or_null(); }
 ConfigSchema not_negative() { return ConfigSchema::number().at_least(0); }
-ConfigSchema distribution() { return ConfigSchema::choice({"uniform", "normal"}); }
-ConfigSchema fan_mode() { return ConfigSchema::choice({"fan_in", "fan_out"}); }
 
 }  // namespace
 
+inline constexpr Named<Distribution> kDistributions[] = {{"uniform", Distribution::uniform},
+                                                         {"normal", Distribution::normal}};
+inline constexpr Named<FanMode> kFanModes[] = {{"fan_in", FanMode::fan_in}, {"fan_out", FanMode::fan_out}};
 template <>
-struct ConfigCodec<Distribution> {
-  static ConfigSchema schema() { return distribution(); }
-  static Distribution read(const ConfigNode& node) {
-    return node.as_text() == "uniform" ? Distribution::uniform : Distribution::normal;
-  }
-  static ConfigNode write(Distribution d) {
-    return ConfigNode::scalar(d == Distribution::uniform ? "uniform" : "normal", true);
-  }
-};
+struct ConfigCodec<Distribution> : NamedCodec<Distribution, kDistributions> {};
 template <>
-struct ConfigCodec<FanMode> {
-  static ConfigSchema schema() { return fan_mode(); }
-  static FanMode read(const ConfigNode& node) {
-    return node.as_text() == "fan_in" ? FanMode::fan_in : FanMode::fan_out;
-  }
-  static ConfigNode write(FanMode mode) {
-    return ConfigNode::scalar(mode == FanMode::fan_in ? "fan_in" : "fan_out", true);
-  }
-};
+struct ConfigCodec<FanMode> : NamedCodec<FanMode, kFanModes> {};
 
 namespace {
 

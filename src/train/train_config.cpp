@@ -5,8 +5,10 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "ingot/train.h"
+#include "train/attention_config.h"
 #include "train/build.h"
 #include "train/config.h"
+#include "train/config_section.h"
 #include "train/init_config.h"
 
 namespace ingot {
@@ -20,9 +22,7 @@ ConfigSchema share() { return ConfigSchema::number().within(0, 1); }
 ConfigSchema share_or_null() { return ConfigSchema::number().within(0, 1).or_null(); }
 ConfigSchema length_or_null() { return ConfigSchema::number().at_least(0).or_null(); }
 
-/// A section's struct with its name in the file and its keys.
-template <class S>
-struct Section;
+}  // namespace
 
 template <>
 struct Section<RandomCropConfig> : RandomCropConfig {
@@ -158,6 +158,8 @@ struct Section<EMAConfig> : EMAConfig {
 
 // ---- Options of optimisers, which list their fields themselves
 
+namespace {
+
 ConfigNode node_of(const AttrValue& value) {
   if (const bool* flag = std::get_if<bool>(&value)) return ConfigCodec<bool>::write(*flag);
   if (const auto* numbers = std::get_if<std::vector<double>>(&value))
@@ -182,21 +184,22 @@ ConfigField option_field(std::string_view name, const AttrValue& fallback) {
   return out;
 }
 
+}  // namespace
+
 /// The model's section is flat: which options a model has is for make_model to say.
 template <>
 struct Section<ModelConfig> {
   std::string type = "small_cnn";
   std::optional<std::vector<int64_t>> widths;
   std::optional<double> dropout;
+  std::optional<AttentionOptions> attention;
   InitCfg init_cfg;
-  static constexpr auto config =
-      std::tuple{required_key("type", &Section::type, [] { return ConfigSchema::choice(model_names()); }),
-                 optional_key("widths", &Section::widths, [] { return ConfigSchema::list_of(count()).or_null(); }),
-                 optional_key("dropout", &Section::dropout, share_or_null),
-                 optional_key("init_cfg", &Section::init_cfg, [] { return schema_of<InitCfg>().or_one(); })};
+  static constexpr auto config = std::tuple{
+      required_key("type", &Section::type, [] { return ConfigSchema::choice(model_names()); }),
+      optional_key("widths", &Section::widths, [] { return ConfigSchema::list_of(count()).or_null(); }),
+      optional_key("dropout", &Section::dropout, share_or_null), optional_key("attention", &Section::attention),
+      optional_key("init_cfg", &Section::init_cfg, [] { return schema_of<InitCfg>().or_one(); })};
 };
-
-}  // namespace
 
 template <>
 struct ConfigCodec<uint64_t> {
@@ -210,25 +213,6 @@ struct ConfigCodec<std::filesystem::path> {
   static std::filesystem::path read(const ConfigNode& node) { return node.as_text(); }
   static ConfigNode write(const std::filesystem::path& value) { return ConfigNode::scalar(value.string(), true); }
 };
-/// An enumeration by its values' names.
-template <class E, const auto& names>
-struct NamedCodec {
-  static ConfigSchema schema() {
-    ConfigSchema out = ConfigSchema::choice({});
-    for (const auto& [name, value] : names) out.choices.emplace_back(name);
-    return out;
-  }
-  static E read(const ConfigNode& node) {
-    const auto named = [&](const auto& n) { return n.first == node.as_text(); };
-    return std::find_if(std::begin(names), std::end(names), named)->second;  // the schema let no other through
-  }
-  static ConfigNode write(E value) {
-    const auto is_value = [&](const auto& n) { return n.second == value; };
-    return ConfigNode::scalar(std::string(std::find_if(std::begin(names), std::end(names), is_value)->first), true);
-  }
-};
-template <class E>
-using Named = std::pair<std::string_view, E>;
 inline constexpr Named<OnError> kOnError[] = {{"raise", OnError::raise}, {"skip", OnError::skip}};
 inline constexpr Named<CifarLabels> kCifarLabels[] = {{"fine", CifarLabels::fine}, {"coarse", CifarLabels::coarse}};
 inline constexpr Named<ImageReadMode> kReadModes[] = {{"rgb", ImageReadMode::rgb}, {"gray", ImageReadMode::gray}};
@@ -266,39 +250,15 @@ struct ConfigCodec<ModelConfig> {
   static ConfigSchema schema() { return schema_of<Keys>(); }
   static ModelConfig read(const ConfigNode& node) {
     const auto keys = read_config<Keys>(node);
-    return {.type = keys.type, .options = {.dropout = keys.dropout, .widths = keys.widths}, .init_cfg = keys.init_cfg};
+    return {.type = keys.type,
+            .options = {.dropout = keys.dropout, .widths = keys.widths, .attention = keys.attention},
+            .init_cfg = keys.init_cfg};
   }
   static ConfigNode write(const ModelConfig& value) {
-    return ConfigCodec<Keys>::write({value.type, value.options.widths, value.options.dropout, value.init_cfg});
+    return ConfigCodec<Keys>::write(
+        {value.type, value.options.widths, value.options.dropout, value.options.attention, value.init_cfg});
   }
 };
-/// A choice among sections by the key "type".
-template <class... S>
-struct ConfigCodec<std::variant<S...>> {
-  static ConfigSchema schema() {
-    return ConfigSchema::variant({{std::string(Section<S>::kType), schema_of<Section<S>>()}...});
-  }
-  static std::variant<S...> read(const ConfigNode& node) {
-    const std::string& type = node.at("type").as_text();
-    std::variant<S...> out;
-    const auto take = [&]<class T>() { out = static_cast<const T&>(read_config<Section<T>>(node)); };
-    ((type == Section<S>::kType ? take.template operator()<S>() : void()), ...);
-    return out;
-  }
-  static ConfigNode write(const std::variant<S...>& value) {
-    return std::visit(
-        []<class T>(const T& chosen) {
-          ConfigNode node = ConfigCodec<Section<T>>::write(Section<T>{chosen});
-          node.entries().insert(node.entries().begin(),
-                                {"type", ConfigNode::scalar(std::string(Section<T>::kType), true)});
-          return node;
-        },
-        value);
-  }
-};
-
-namespace {
-
 template <>
 struct Section<FashionMnistConfig> : FashionMnistConfig {
   static constexpr std::string_view kType = "fashion_mnist";
@@ -364,32 +324,18 @@ struct Section<DataConfig> : DataConfig {
       optional_key("augment", &Section::augment)};
 };
 
-}  // namespace
-
 /// One map: the keys of the source, then those that all have.
 template <>
 struct ConfigCodec<DataConfig> {
-  using Common = Section<DataConfig>;
-  static ConfigSchema schema() {
-    ConfigSchema out = schema_of<DataSource>();
-    const auto common = schema_of<Common>().fields;
-    for (auto& [name, object] : out.types) object.fields.insert(object.fields.end(), common.begin(), common.end());
-    return out;
-  }
+  using Map = SectionWith<DataSource, Section<DataConfig>>;
+  static ConfigSchema schema() { return Map::schema(); }
   static DataConfig read(const ConfigNode& node) {
-    DataConfig out = read_config<Common>(node);
+    DataConfig out = read_config<Section<DataConfig>>(node);
     out.source = read_config<DataSource>(node);
     return out;
   }
-  static ConfigNode write(const DataConfig& value) {
-    ConfigNode out = ConfigCodec<DataSource>::write(value.source);
-    const ConfigNode common = ConfigCodec<Common>::write({value});
-    out.entries().insert(out.entries().end(), common.entries().begin(), common.entries().end());
-    return out;
-  }
+  static ConfigNode write(const DataConfig& value) { return Map::write(value.source, {value}); }
 };
-
-namespace {
 
 template <>
 struct Section<TrainConfig> : TrainConfig {
@@ -404,6 +350,8 @@ struct Section<TrainConfig> : TrainConfig {
                                             optional_key("clip_grad_norm", &Section::clip_grad_norm, length_or_null),
                                             optional_key("log_interval", &Section::log_interval, count)};
 };
+
+namespace {
 
 /// Builds the section once, for what only its constructor can say, and gives its error a place.
 template <class F>

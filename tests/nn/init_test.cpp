@@ -190,7 +190,7 @@ TEST(Init, SkipInitLeavesRandomValuesUndrawnButNormsSet) {
 TEST(Init, ModelsStartAsTheirPapersDo) {
   ResNet net({.depth = 18, .zero_init_residual = true});
   init_weights(net, 4);
-  const Tensor& weight = net.layer1.get<BasicBlock>(0).conv1.weight;
+  const Tensor& weight = net.layer1.get<BasicBlock>(0).conv1->weight;
   EXPECT_NEAR(std_of(weight), std::sqrt(2.0 / (64 * 9)), 1e-3);
   EXPECT_EQ(largest(*net.layer4.get<BasicBlock>(1).bn2.weight), 0);
 }

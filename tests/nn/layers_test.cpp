@@ -107,6 +107,32 @@ TEST(Layers, FusedNormAndReluDoWhatTheModulesDo) {
   EXPECT_EQ(seen, 1);
 }
 
+class HalfReLU : public ModuleOf<HalfReLU, ReLU> {
+ public:
+  Tensor forward(const Tensor& x) const { return relu(x) * 0.5; }
+};
+
+TEST(Layers, SequentialTakesNormAndReluTogetherWhereNobodyLooks) {
+  const Tensor x = some({2, 3, 4, 4});
+  BatchNorm2d norm(3);
+  ReLU activation;
+  const auto expected = activation(norm(x)).to_vector<float>();
+  const auto run = [&](Sequential net) { return net(x).to_vector<float>(); };
+  EXPECT_THAT(run(Sequential(BatchNorm2d(3), ReLU())), Pointwise(FloatNear(1e-6F), expected));
+  EXPECT_THAT(run(Sequential(BatchNorm2d(3), ReLU(), Identity())), Pointwise(FloatNear(1e-6F), expected));
+  auto half = expected;
+  for (float& v : half) v *= 0.5F;
+  EXPECT_THAT(run(Sequential(BatchNorm2d(3), HalfReLU())), Pointwise(FloatNear(1e-6F), half));  // its own forward
+  Sequential watched(BatchNorm2d(3), ReLU());
+  int seen = 0;
+  std::vector<HookHandle> handles;
+  for (Module* child : watched.children())
+    handles.push_back(child->on_forward([&](const Module&, const Tensors&, Tensors&) { ++seen; }));
+  EXPECT_THAT(watched(x).to_vector<float>(), Pointwise(FloatNear(1e-6F), expected));
+  EXPECT_EQ(seen, 2);
+  EXPECT_THAT(error_of([] { Sequential(BatchNorm2d(3), ReLU())(ones({2, 4, 2, 2})); }), HasSubstr("] 0: x is"));
+}
+
 TEST(Layers, DropoutDependsOnSeedStepPathAndSample) {
   Sequential net(Dropout(0.5), Dropout(0.5));
   const Tensor x = ones({4, 64});

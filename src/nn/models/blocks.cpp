@@ -3,49 +3,44 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "nn/activation.h"
 
 namespace ingot {
-namespace {
-
-std::unique_ptr<Module> make_activation(Activation kind) {
-  switch (kind) {
-    case Activation::relu:
-      return std::make_unique<ReLU>();
-    case Activation::relu6:
-      return std::make_unique<ReLU6>();
-    case Activation::silu:
-      return std::make_unique<SiLU>();
-    case Activation::hardswish:
-      return std::make_unique<Hardswish>();
-    default:
-      fail("no network has blocks with this activation");
-  }
-}
-
-}  // namespace
-
 int64_t round_channels(double channels) {
   const auto nearest = std::max<int64_t>(8, static_cast<int64_t>(channels + 4) / 8 * 8);
   return static_cast<double>(nearest) < 0.9 * channels ? nearest + 8 : nearest;
 }
 
-Sequential conv_norm(int64_t in, int64_t out, const ConvNormOptions& o) {
-  Sequential block(
-      Conv2d(in, out, o.kernel, {.stride = o.stride, .padding = (o.kernel - 1) / 2, .groups = o.groups, .bias = false}),
-      BatchNorm2d(out, o.norm));
+Sequential conv_norm(int64_t in, int64_t out, const ConvNormOptions& o, const BlockAttention& attention) {
+  Sequential block;
+  const AttentionShape shape{in, out, o.stride, o.groups};
+  if (auto instead = attention.make(AttentionPosition::conv, shape)) {
+    block.append(std::move(instead));
+    if (replaces_norm(*attention.kind)) return block;
+  } else {
+    block.append(Conv2d(in, out, o.kernel,
+                        {.stride = o.stride, .padding = (o.kernel - 1) / 2, .groups = o.groups, .bias = false}));
+  }
+  block.append(BatchNorm2d(out, o.norm));
   if (o.activation != Activation::none) block.append(make_activation(o.activation));
   return block;
 }
 
 Sequential inverted_residual(const InvertedResidualShape& s, Activation activation, const BatchNormOptions& norm,
-                             std::unique_ptr<Module> squeeze) {
+                             InvertedResidualParts parts) {
   Sequential block;
-  if (s.expanded != s.in) block.append(conv_norm(s.in, s.expanded, {.activation = activation, .norm = norm}));
-  block.append(conv_norm(
-      s.expanded, s.expanded,
-      {.kernel = s.kernel, .stride = s.stride, .groups = s.expanded, .activation = activation, .norm = norm}));
-  if (squeeze) block.append(std::move(squeeze));
-  block.append(conv_norm(s.expanded, s.out, {.norm = norm}));
+  size_t number = 0;  // attention beside torchvision's layers has a name, so that theirs stay
+  const auto next = [&](auto layer) { block.add(std::to_string(number++), std::move(layer)); };
+  if (s.expanded != s.in) next(conv_norm(s.in, s.expanded, {.activation = activation, .norm = norm}));
+  const ConvNormOptions depthwise{
+      .kernel = s.kernel, .stride = s.stride, .groups = s.expanded, .activation = activation, .norm = norm};
+  next(conv_norm(s.expanded, s.expanded, depthwise, parts.attention));
+  if (parts.squeeze) next(std::move(parts.squeeze));
+  if (auto inner = parts.attention.make(AttentionPosition::inner, {s.expanded, s.expanded}))
+    block.add("attention", std::move(inner));
+  next(conv_norm(s.expanded, s.out, {.norm = norm}));
+  if (auto last = parts.attention.make(AttentionPosition::residual, {s.out, s.out}))
+    block.add("attention", std::move(last));
   return block;
 }
 

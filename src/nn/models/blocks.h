@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "ingot/init.h"
-#include "ingot/nn.h"
+#include "ingot/models.h"
 
 // What several networks are made of.
 namespace ingot {
@@ -19,39 +19,37 @@ struct ConvNormOptions {
   BatchNormOptions norm{};
 };
 /// Conv2d without bias, padded so that stride 1 keeps the plane, BatchNorm2d and the activation: torchvision's
-/// Conv2dNormActivation.
-Sequential conv_norm(int64_t in, int64_t out, const ConvNormOptions& options);
-
-/// Each channel times a weight of its own: x * sigma(fc2(delta(fc1(mean over the plane of x)))). Hu et al. 2017.
-template <ModuleType Delta, ModuleType Sigma>
-class SqueezeExcitation : public ModuleOf<SqueezeExcitation<Delta, Sigma>> {
- public:
-  SqueezeExcitation(int64_t channels, int64_t squeezed)
-      : avgpool(1), fc1(channels, squeezed, 1), fc2(squeezed, channels, 1) {
-    this->child("avgpool", avgpool);
-    this->child("fc1", fc1);
-    this->child("fc2", fc2);
-    this->child("activation", activation);
-    this->child("scale_activation", scale_activation);
-  }
-  Tensor forward(const Tensor& x) { return scale_activation(fc2(activation(fc1(avgpool(x))))) * x; }
-  std::string_view type_name() const override { return "SqueezeExcitation"; }
-
-  AdaptiveAvgPool2d avgpool;
-  Conv2d fc1, fc2;
-  Delta activation;
-  Sigma scale_activation;
-};
+/// Conv2dNormActivation. Attention at `conv` takes the convolution's place.
+Sequential conv_norm(int64_t in, int64_t out, const ConvNormOptions& options, const BlockAttention& attention = {});
 
 struct InvertedResidualShape {
   int64_t in, expanded, out, kernel, stride;
   /// Whether x is added to what the block makes of it.
   bool adds() const { return stride == 1 && in == out; }
 };
-/// A block that is widest within: 1x1 to the expanded channels, where they differ; depthwise; `squeeze`, where it is
-/// given; 1x1 without activation. Sandler et al. 2018, in the later form of MobileNet v3 and EfficientNet.
+struct InvertedResidualParts {
+  std::unique_ptr<Module> squeeze;  // after the depthwise convolution, where it is given
+  BlockAttention attention;         // but at `output`, which is not in the branch
+};
+/// A block that is widest within: 1x1 to the expanded channels, where they differ; depthwise; 1x1 without activation.
+/// Sandler et al. 2018, in the later form of MobileNet v3 and EfficientNet.
 Sequential inverted_residual(const InvertedResidualShape& shape, Activation activation, const BatchNormOptions& norm,
-                             std::unique_ptr<Module> squeeze);
+                             InvertedResidualParts parts);
+
+/// Deals a network's attention out to its blocks.
+class AttentionPlan {
+ public:
+  /// `usual`: where the network's blocks take a module that stands in no convolution's place; `strides` of its blocks:
+  /// where one is not 1, a stage begins. Throws Error for a stage that is not there, or a position that the kind cannot
+  /// take.
+  AttentionPlan(const std::optional<AttentionOptions>& options, AttentionPosition usual, std::vector<int64_t> strides);
+  BlockAttention of(size_t block) const;
+
+ private:
+  std::optional<AttentionOptions> options_;
+  AttentionPosition position_ = AttentionPosition::residual;
+  std::vector<int64_t> stage_of_;  // by block
+};
 
 /// Conv2d without bias, BatchNorm2d with eps 1e-3, ReLU, as in both Inception networks.
 class BasicConv2d : public ModuleOf<BasicConv2d> {

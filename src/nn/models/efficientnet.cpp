@@ -39,7 +39,7 @@ constexpr Stage kStages[] = {{1, 3, 1, 16, 1},  {6, 3, 2, 24, 2},  {6, 5, 2, 40,
 class MBConv : public ModuleOf<MBConv> {
  public:
   MBConv(const InvertedResidualShape& shape, const BatchNormOptions& norm, double drop_path)
-      : block(inverted_residual(shape, Activation::silu, norm, squeeze(shape))),
+      : block(inverted_residual(shape, Activation::silu, norm, {.squeeze = squeeze(shape)})),
         stochastic_depth(drop_path),
         adds_(shape.adds()) {
     child("block", block);
@@ -53,7 +53,8 @@ class MBConv : public ModuleOf<MBConv> {
  private:
   // Squeezed to a share of the block's input, not of the expanded channels.
   static std::unique_ptr<Module> squeeze(const InvertedResidualShape& shape) {
-    return std::make_unique<SqueezeExcitation<SiLU, Sigmoid>>(shape.expanded, std::max<int64_t>(1, shape.in / 4));
+    return std::make_unique<SqueezeExcitation>(shape.expanded, std::max<int64_t>(1, shape.in / 4),
+                                               SqueezeExcitationOptions{.activation = Activation::silu});
   }
 
   bool adds_;

@@ -6,18 +6,25 @@ namespace ingot {
 namespace {
 
 /// 1x1 to `expand` times the channels, 3x3 depthwise, 1x1; the input is added where the shape stays.
-class InvertedResidual : public ModuleOf<InvertedResidual> {
+class InvertedResidual : public ModuleOf<InvertedResidual, AttentionBlock> {
  public:
-  InvertedResidual(int64_t in, int64_t out, int64_t stride, int64_t expand) : adds_(stride == 1 && in == out) {
+  InvertedResidual(int64_t in, int64_t out, int64_t stride, int64_t expand, const BlockAttention& attention)
+      : adds_(stride == 1 && in == out) {
     const int64_t hidden = in * expand;
-    if (expand != 1) conv.append(conv_norm(in, hidden, {.activation = Activation::relu6}));
-    conv.append(
-        conv_norm(hidden, hidden, {.kernel = 3, .stride = stride, .groups = hidden, .activation = Activation::relu6}));
-    conv.append(Conv2d(hidden, out, 1, {.bias = false}));
-    conv.append(BatchNorm2d(out));
+    size_t number = 0;  // attention beside torchvision's layers has a name, so that theirs stay
+    const auto next = [&](auto layer) { conv.add(std::to_string(number++), std::move(layer)); };
+    if (expand != 1) next(conv_norm(in, hidden, {.activation = Activation::relu6}));
+    const ConvNormOptions depthwise{.kernel = 3, .stride = stride, .groups = hidden, .activation = Activation::relu6};
+    next(conv_norm(hidden, hidden, depthwise, attention));
+    if (auto inner = attention.make(AttentionPosition::inner, {hidden, hidden}))
+      conv.add("attention", std::move(inner));
+    next(Conv2d(hidden, out, 1, {.bias = false}));
+    next(BatchNorm2d(out));
+    if (auto last = attention.make(AttentionPosition::residual, {out, out})) conv.add("attention", std::move(last));
     child("conv", conv);
+    attend(attention.make(AttentionPosition::output, {out, out}), AttentionPosition::output);
   }
-  Tensor forward(const Tensor& x) { return adds_ ? x + conv(x) : conv(x); }
+  Tensor forward(const Tensor& x) { return attended(AttentionPosition::output, adds_ ? x + conv(x) : conv(x)); }
 
   Sequential conv;
 
@@ -58,22 +65,31 @@ constexpr BlockV3 kSmall[] = {{3, 16, 16, true, kRe, 2},  {3, 72, 24, false, kRe
                               {5, 120, 48, true, kHs, 1}, {5, 144, 48, true, kHs, 1}, {5, 288, 96, true, kHs, 2},
                               {5, 576, 96, true, kHs, 1}, {5, 576, 96, true, kHs, 1}};
 
-class InvertedResidualV3 : public ModuleOf<InvertedResidualV3> {
+class InvertedResidualV3 : public ModuleOf<InvertedResidualV3, AttentionBlock> {
  public:
-  InvertedResidualV3(const InvertedResidualShape& shape, Activation activation, bool squeezes)
-      : block(inverted_residual(shape, activation, kNormV3, squeezes ? squeeze(shape.expanded) : nullptr)),
+  InvertedResidualV3(const InvertedResidualShape& shape, const BlockV3& b, const BlockAttention& attention)
+      : block(inverted_residual(shape, b.activation, kNormV3, parts(shape.expanded, b.squeezes, attention))),
         adds_(shape.adds()) {
     child("block", block);
+    attend(attention.make(AttentionPosition::output, {shape.out, shape.out}), AttentionPosition::output);
   }
-  Tensor forward(const Tensor& x) { return adds_ ? x + block(x) : block(x); }
+  Tensor forward(const Tensor& x) { return attended(AttentionPosition::output, adds_ ? x + block(x) : block(x)); }
 
   Sequential block;
 
  private:
-  static std::unique_ptr<Module> squeeze(int64_t channels) {
-    const int64_t quarter = channels / 4;
-    return std::make_unique<SqueezeExcitation<ReLU, Hardsigmoid>>(channels,
-                                                                  round_channels(static_cast<double>(quarter)));
+  /// Attention at `inner` stands in the place of squeeze and excitation, and nowhere else.
+  static InvertedResidualParts parts(int64_t channels, bool squeezes, const BlockAttention& attention) {
+    const auto quarter = static_cast<double>(channels / 4);
+    const bool inner = attention.kind && attention.position == AttentionPosition::inner;
+    InvertedResidualParts out;
+    if (!inner) out.attention = attention;
+    if (!squeezes) return out;
+    out.squeeze = inner ? attention.make(AttentionPosition::inner, {channels, channels})
+                        : std::make_unique<SqueezeExcitation>(
+                              channels, round_channels(quarter),
+                              SqueezeExcitationOptions{.scale_activation = Activation::hardsigmoid});
+    return out;
   }
 
   bool adds_;
@@ -84,12 +100,17 @@ class InvertedResidualV3 : public ModuleOf<InvertedResidualV3> {
 MobileNetV2::MobileNetV2(const MobileNetV2Options& o) : MobileNetV2(o, SkipInit()) { draw_initial_values(); }
 
 MobileNetV2::MobileNetV2(const MobileNetV2Options& o, const SkipInit&) {
+  std::vector<int64_t> strides;
+  for (const Stage& stage : kStages)
+    for (int64_t block = 0; block < stage.blocks; ++block) strides.push_back(block == 0 ? stage.stride : 1);
+  const AttentionPlan attention(o.attention, AttentionPosition::inner, strides);
   int64_t in = round_channels(32 * o.width_mult);
   features.append(conv_norm(o.in_channels, in, {.kernel = 3, .stride = 2, .activation = Activation::relu6}));
   for (const Stage& stage : kStages)
     for (int64_t block = 0; block < stage.blocks; ++block) {
       const int64_t out = round_channels(static_cast<double>(stage.channels) * o.width_mult);
-      features.append(InvertedResidual(in, out, block == 0 ? stage.stride : 1, stage.expand));
+      const size_t number = features.size() - 1;
+      features.append(InvertedResidual(in, out, strides[number], stage.expand, attention.of(number)));
       in = out;
     }
   const int64_t last = round_channels(1280 * std::max(1.0, o.width_mult));
@@ -110,9 +131,13 @@ MobileNetV3::MobileNetV3(const MobileNetV3Options& o, const SkipInit&) : avgpool
   const auto scaled = [&](int64_t channels) { return round_channels(static_cast<double>(channels) * o.width_mult); };
   int64_t in = scaled(16);
   features.append(conv_norm(o.in_channels, in, {.kernel = 3, .stride = 2, .activation = kHs, .norm = kNormV3}));
-  for (const BlockV3& b : o.small ? std::span<const BlockV3>(kSmall) : std::span<const BlockV3>(kLarge)) {
+  const auto blocks = o.small ? std::span<const BlockV3>(kSmall) : std::span<const BlockV3>(kLarge);
+  std::vector<int64_t> strides;
+  for (const BlockV3& b : blocks) strides.push_back(b.stride);
+  const AttentionPlan attention(o.attention, AttentionPosition::inner, strides);
+  for (const BlockV3& b : blocks) {
     const InvertedResidualShape shape{in, scaled(b.expanded), scaled(b.out), b.kernel, b.stride};
-    features.append(InvertedResidualV3(shape, b.activation, b.squeezes));
+    features.append(InvertedResidualV3(shape, b, attention.of(features.size() - 1)));
     in = shape.out;
   }
   const int64_t last = 6 * in, hidden = scaled(o.small ? 1024 : 1280);

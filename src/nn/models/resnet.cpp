@@ -1,3 +1,5 @@
+#include <numeric>
+
 #include "base/check.h"
 #include "ingot/init.h"
 #include "ingot/models.h"
@@ -45,23 +47,32 @@ std::optional<Sequential> make_downsample(int64_t in, int64_t out, int64_t strid
   return Sequential(conv1x1(in, out, stride), BatchNorm2d(out));
 }
 
-template <class Block, class... Options>
-Sequential make_blocks(int64_t in, int64_t width, int blocks, int64_t stride, Options... options) {
-  Sequential layer;
-  layer.append(Block(in, width, stride, options...));
-  for (int i = 1; i < blocks; ++i) layer.append(Block(width * Block::kExpansion, width, 1, options...));
-  return layer;
+/// The strides of all blocks: the plane halves with each stage but the first.
+std::vector<int64_t> strides_of(const Depth& depth) {
+  std::vector<int64_t> strides;
+  for (size_t stage = 0; stage < depth.blocks.size(); ++stage)
+    for (int block = 0; block < depth.blocks[stage]; ++block) strides.push_back(stage > 0 && block == 0 ? 2 : 1);
+  return strides;
 }
 
-/// Stage 0 to 3: the width doubles and the plane halves from one to the next.
+/// Stage 0 to 3: the width doubles from one to the next.
 Sequential make_layer(const ResNetOptions& o, size_t stage) {
   const Depth depth = depth_of(o.depth);
+  const std::vector<int64_t> strides = strides_of(depth);
+  const AttentionPlan attention(o.attention, AttentionPosition::residual, strides);
   const int64_t expansion = depth.bottleneck ? Bottleneck::kExpansion : BasicBlock::kExpansion;
   const int64_t width = kStem << stage;
-  const int64_t in = stage == 0 ? kStem : width / 2 * expansion;
-  const int64_t stride = stage == 0 ? 1 : 2;
-  return depth.bottleneck ? make_blocks<Bottleneck>(in, width, depth.blocks[stage], stride, o.groups, o.width_per_group)
-                          : make_blocks<BasicBlock>(in, width, depth.blocks[stage], stride);
+  auto number = static_cast<size_t>(std::accumulate(depth.blocks.begin(), depth.blocks.begin() + stage, 0));
+  int64_t in = stage == 0 ? kStem : width / 2 * expansion;
+  Sequential layer;
+  for (int block = 0; block < depth.blocks[stage]; ++block, ++number, in = width * expansion) {
+    const BlockAttention held = attention.of(number);
+    if (depth.bottleneck)
+      layer.append(Bottleneck(in, width, strides[number], {o.groups, o.width_per_group, held}));
+    else
+      layer.append(BasicBlock(in, width, strides[number], held));
+  }
+  return layer;
 }
 
 int64_t features_of(const Depth& depth) {
@@ -70,49 +81,57 @@ int64_t features_of(const Depth& depth) {
 
 }  // namespace
 
-BasicBlock::BasicBlock(int64_t in, int64_t width, int64_t stride)
-    : conv1(conv3x3(in, width, stride)),
-      bn1(width),
-      conv2(conv3x3(width, width)),
-      bn2(width),
-      downsample(make_downsample(in, width, stride)) {
-  child("conv1", conv1);
-  child("bn1", bn1);
+BasicBlock::BasicBlock(int64_t in, int64_t width, int64_t stride, const BlockAttention& attention)
+    : conv2(conv3x3(width, width)), bn2(width), downsample(make_downsample(in, width, stride)) {
+  if (auto instead = attention.make(AttentionPosition::conv, {in, width, stride}))
+    attend(std::move(instead), AttentionPosition::conv);
+  else
+    child("conv1", conv1.emplace(conv3x3(in, width, stride)));
+  if (conv1 || !replaces_norm(*attention.kind)) child("bn1", bn1.emplace(width));
   child("relu", relu);
   child("conv2", conv2);
   child("bn2", bn2);
   if (downsample) child("downsample", *downsample);
+  for (const auto here : {AttentionPosition::inner, AttentionPosition::residual, AttentionPosition::output})
+    attend(attention.make(here, {width, width}), here);
 }
 
 Tensor BasicBlock::forward(const Tensor& x) {
   const Tensor shortcut = downsample ? (*downsample)(x) : x;
-  const Tensor y = norm_relu(bn1, relu, conv1(x));
-  return norm_relu(bn2, relu, conv2(y), shortcut);
+  Tensor y = conv1 ? (*conv1)(x) : attended(AttentionPosition::conv, x);
+  if (bn1) y = norm_relu(*bn1, relu, y);
+  return finish(bn2, relu, conv2(attended(AttentionPosition::inner, y)), shortcut);
 }
 
-Bottleneck::Bottleneck(int64_t in, int64_t width, int64_t stride, int64_t groups, int64_t per_group)
-    : conv1(conv1x1(in, inner(width, groups, per_group))),
-      bn1(inner(width, groups, per_group)),
-      conv2(conv3x3(inner(width, groups, per_group), inner(width, groups, per_group), stride, groups)),
-      bn2(inner(width, groups, per_group)),
-      conv3(conv1x1(inner(width, groups, per_group), width * kExpansion)),
+Bottleneck::Bottleneck(int64_t in, int64_t width, int64_t stride, const BottleneckOptions& o)
+    : conv1(conv1x1(in, inner(width, o.groups, o.width_per_group))),
+      bn1(conv1.out_channels),
+      conv3(conv1x1(conv1.out_channels, width * kExpansion)),
       bn3(width * kExpansion),
       downsample(make_downsample(in, width * kExpansion, stride)) {
+  const int64_t wide = conv1.out_channels, out = width * kExpansion;
   child("conv1", conv1);
   child("bn1", bn1);
-  child("conv2", conv2);
-  child("bn2", bn2);
+  if (auto instead = o.attention.make(AttentionPosition::conv, {wide, wide, stride, o.groups}))
+    attend(std::move(instead), AttentionPosition::conv);
+  else
+    child("conv2", conv2.emplace(conv3x3(wide, wide, stride, o.groups)));
+  if (conv2 || !replaces_norm(*o.attention.kind)) child("bn2", bn2.emplace(wide));
   child("conv3", conv3);
   child("bn3", bn3);
   child("relu", relu);
   if (downsample) child("downsample", *downsample);
+  attend(o.attention.make(AttentionPosition::inner, {wide, wide}), AttentionPosition::inner);
+  for (const auto here : {AttentionPosition::residual, AttentionPosition::output})
+    attend(o.attention.make(here, {out, out}), here);
 }
 
 Tensor Bottleneck::forward(const Tensor& x) {
   const Tensor shortcut = downsample ? (*downsample)(x) : x;
   Tensor y = norm_relu(bn1, relu, conv1(x));
-  y = norm_relu(bn2, relu, conv2(y));
-  return norm_relu(bn3, relu, conv3(y), shortcut);
+  y = conv2 ? (*conv2)(y) : attended(AttentionPosition::conv, y);
+  if (bn2) y = norm_relu(*bn2, relu, y);
+  return finish(bn3, relu, conv3(attended(AttentionPosition::inner, y)), shortcut);
 }
 
 ResNet::ResNet(const ResNetOptions& o) : ResNet(o, SkipInit()) {

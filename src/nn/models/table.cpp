@@ -12,10 +12,12 @@ using Made = std::unique_ptr<Module>;
 
 /// The options that not all models take.
 struct Takes {
-  bool dropout = false, image_size = false, widths = false;
+  bool dropout = false, image_size = false, widths = false, attention = false;
 };
 constexpr Takes kDropout{.dropout = true};
 constexpr Takes kImageAndDropout{.dropout = true, .image_size = true};
+constexpr Takes kAttention{.attention = true};
+constexpr Takes kAttentionAndDropout{.dropout = true, .attention = true};
 
 struct Entry {
   std::string_view name;
@@ -39,6 +41,7 @@ Made made(NetworkOptions options, const Options& o) {
   set(options.in_channels, o.in_channels);
   if constexpr (requires { options.image_size; }) set(options.image_size, o.image_size);
   if constexpr (requires { options.dropout; }) set(options.dropout, o.dropout);
+  if constexpr (requires { options.attention; }) set(options.attention, o.attention);
   return std::make_unique<Network>(options);
 }
 
@@ -118,19 +121,19 @@ constexpr Entry kModels[] = {
     {"vgg16_bn", vgg<16, true>, kDropout},
     {"vgg19", vgg<19, false>, kDropout},
     {"vgg19_bn", vgg<19, true>, kDropout},
-    {"resnet18", resnet<18>},
-    {"resnet34", resnet<34>},
-    {"resnet50", resnet<50>},
-    {"resnet101", resnet<101>},
-    {"resnet152", resnet<152>},
-    {"resnext50_32x4d", resnet<50, 32, 4>},
-    {"resnext101_32x8d", resnet<101, 32, 8>},
-    {"resnext101_64x4d", resnet<101, 64, 4>},
-    {"wide_resnet50_2", resnet<50, 1, 128>},
-    {"wide_resnet101_2", resnet<101, 1, 128>},
-    {"mobilenet_v2", mobilenet_v2, kDropout},
-    {"mobilenet_v3_large", mobilenet_v3<false>, kDropout},
-    {"mobilenet_v3_small", mobilenet_v3<true>, kDropout},
+    {"resnet18", resnet<18>, kAttention},
+    {"resnet34", resnet<34>, kAttention},
+    {"resnet50", resnet<50>, kAttention},
+    {"resnet101", resnet<101>, kAttention},
+    {"resnet152", resnet<152>, kAttention},
+    {"resnext50_32x4d", resnet<50, 32, 4>, kAttention},
+    {"resnext101_32x8d", resnet<101, 32, 8>, kAttention},
+    {"resnext101_64x4d", resnet<101, 64, 4>, kAttention},
+    {"wide_resnet50_2", resnet<50, 1, 128>, kAttention},
+    {"wide_resnet101_2", resnet<101, 1, 128>, kAttention},
+    {"mobilenet_v2", mobilenet_v2, kAttentionAndDropout},
+    {"mobilenet_v3_large", mobilenet_v3<false>, kAttentionAndDropout},
+    {"mobilenet_v3_small", mobilenet_v3<true>, kAttentionAndDropout},
     {"efficientnet_b0", efficientnet<0>, kDropout},
     {"efficientnet_b1", efficientnet<1>, kDropout},
     {"efficientnet_b2", efficientnet<2>, kDropout},
@@ -182,6 +185,7 @@ std::unique_ptr<Module> make_model(std::string_view name, const ModelOptions& op
   CHECK(entry->takes.widths || !options.widths, "the model {} has no option widths", name);
   CHECK(entry->takes.image_size || !options.image_size, "the model {} has no option image_size", name);
   CHECK(entry->takes.dropout || !options.dropout, "the model {} has no option dropout", name);
+  CHECK(entry->takes.attention || !options.attention, "the model {} has no option attention", name);
   return entry->make(options);
 }
 
