@@ -70,7 +70,7 @@ check_wide() {
   build release
   # The latter is RapidCheck's own.
   env -u OMP_NUM_THREADS INGOT_CASES=20 RC_PARAMS="max_success=2000" \
-    ctest --test-dir build/release --output-on-failure -j 2 -R '^(kernels|ir|runtime|engine)'
+    ctest --test-dir build/release --output-on-failure -j 2 -R '^(kernels|ops|nn|ir|runtime|engine)'
 }
 
 check_tidy() {

@@ -11,6 +11,7 @@ namespace ingot::html {
 namespace {
 
 constexpr double kWidth = 480, kHeight = 300, kLeft = 62, kRight = 14, kTop = 34, kBottom = 44;
+constexpr double kLegendY = 18, kLegendRow = 18;
 constexpr size_t kMostMarkers = 60;  // points; more are drawn as a line alone
 constexpr int kAboutTicks = 5;
 
@@ -18,12 +19,13 @@ struct Style {
   std::string_view colour, dash;
 };
 // Okabe & Ito 2008, without their yellow, which is too light for lines.
-constexpr std::array<Style, 6> kStyles{{{"#0072B2", ""},
+constexpr std::array<Style, 7> kStyles{{{"#0072B2", ""},
                                         {"#D55E00", "7 3"},
                                         {"#009E73", "2 3"},
                                         {"#CC79A7", "9 3 2 3"},
                                         {"#56B4E9", "4 2"},
-                                        {"#000000", "1 2"}}};
+                                        {"#000000", "1 2"},
+                                        {"#E69F00", "12 3"}}};
 
 struct Range {
   double low = std::numeric_limits<double>::infinity(), high = -std::numeric_limits<double>::infinity();
@@ -43,6 +45,7 @@ class Plot {
     constexpr double kMargin = 0.05, kFlat = 0.02;
     const double margin = span > 0 ? kMargin * span : std::max(kFlat * std::fabs(y_.high), kFlat);
     y_.low -= margin, y_.high += margin;
+    place_legend();
   }
 
   bool empty() const { return x_.empty(); }
@@ -50,19 +53,33 @@ class Plot {
   std::string draw() const {
     std::string out = axes();
     if (chart_.mark && *chart_.mark >= x_.low && *chart_.mark <= x_.high) out += mark();
-    double legend = kLeft;
-    for (size_t i = 0; i < chart_.series.size(); ++i)
-      out += series(chart_.series[i], kStyles[i % kStyles.size()], legend);
+    for (size_t i = 0; i < chart_.series.size(); ++i) out += series(i);
     return out;
   }
 
  private:
   bool shown(double x, double y) const { return std::isfinite(x) && std::isfinite(y) && (!chart_.log_y || y > 0); }
+  bool drawn(const Series& s) const {
+    return std::any_of(s.points.begin(), s.points.end(), [this](const auto& p) { return shown(p.first, p.second); });
+  }
   double scaled(double y) const { return chart_.log_y ? std::log10(y) : y; }
   double unscaled(double y) const { return chart_.log_y ? std::pow(10.0, y) : y; }
   double px(double x) const { return kLeft + (x - x_.low) / (x_.high - x_.low) * (kWidth - kLeft - kRight); }
   double py(double y) const {
-    return kHeight - kBottom - (scaled(y) - y_.low) / (y_.high - y_.low) * (kHeight - kTop - kBottom);
+    return kHeight - kBottom - (scaled(y) - y_.low) / (y_.high - y_.low) * (kHeight - top_ - kBottom);
+  }
+
+  /// Names side by side, in as many rows as they need.
+  void place_legend() {
+    constexpr double kGap = 14, kLetter = 7.6;
+    double x = kLeft, y = kLegendY;
+    for (const Series& s : chart_.series) {
+      const double width = drawn(s) ? kSample + kGap + kLetter * static_cast<double>(s.name.size()) : 0;
+      if (x > kLeft && x + width > kWidth) x = kLeft, y += kLegendRow;
+      legend_.emplace_back(x, y);
+      x += width;
+    }
+    top_ = kTop + y - kLegendY;
   }
 
   std::string axes() const {
@@ -88,11 +105,13 @@ class Plot {
     return fmt::format(
         "<line class=\"mark\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>"
         "<text x=\"{3:.1f}\" y=\"{4}\" text-anchor=\"{5}\">{6}</text>\n",
-        x, kTop, kHeight - kBottom, left ? x - 5 : x + 5, kHeight - kBottom - 8, left ? "end" : "start",
+        x, top_, kHeight - kBottom, left ? x - 5 : x + 5, kHeight - kBottom - 8, left ? "end" : "start",
         escape(chart_.mark_label));
   }
 
-  std::string series(const Series& s, const Style& style, double& legend) const {
+  std::string series(size_t i) const {
+    const Series& s = chart_.series[i];
+    const Style& style = kStyles[i % kStyles.size()];
     std::string path, markers;
     for (const auto& [x, y] : s.points) {
       if (!shown(x, y)) continue;
@@ -102,19 +121,28 @@ class Plot {
             fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.6\" fill=\"{}\"/>", px(x), py(y), style.colour);
     }
     if (path.empty()) return "";
-    constexpr double kSample = 26, kLetter = 7.6, kGap = 14, kLegendY = 18;
+    const auto [x, y] = legend_[i];
     const std::string stroke =
         fmt::format("fill=\"none\" stroke=\"{}\" stroke-width=\"2\" stroke-dasharray=\"{}\"", style.colour, style.dash);
-    std::string out = fmt::format("<path d=\"{}\" {}/>{}\n", path, stroke, markers);
-    out += fmt::format("<path d=\"M{:.1f} {} h{}\" {}/><text x=\"{:.1f}\" y=\"{}\">{}</text>\n", legend, kLegendY - 5,
-                       kSample, stroke, legend + kSample + 5, kLegendY, escape(s.name));
-    legend += kSample + kGap + kLetter * static_cast<double>(s.name.size());
-    return out;
+    return fmt::format(
+        "<path d=\"{}\" {}/>{}\n"
+        "<path d=\"M{:.1f} {} h{}\" {}/><text x=\"{:.1f}\" y=\"{}\">{}</text>\n",
+        path, stroke, markers, x, y - 5, kSample, stroke, x + kSample + 5, y, escape(s.name));
   }
 
+  static constexpr double kSample = 26;  // length of a line beside its name
   const Chart& chart_;
   Range x_, y_;
+  std::vector<std::pair<double, double>> legend_;  // where each series' name stands
+  double top_ = kTop;
 };
+
+std::string title_of(const Chart& chart) { return chart.title + (chart.log_y ? " (log axis)" : ""); }
+
+// Colours that show on light and on dark paper are not to be had: the file brings its own paper.
+constexpr std::string_view kFileStyle =
+    "<style>svg { font: 14px system-ui, \"DejaVu Sans\", sans-serif; background: #fff; } text { fill: #1b1f24; } "
+    ".grid { stroke: #d5dae0; } .axis { stroke: #57606a; } .mark { stroke: #57606a; stroke-dasharray: 3 3; }</style>\n";
 
 }  // namespace
 
@@ -154,6 +182,17 @@ std::string svg(const Chart& chart) {
   out +=
       fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", kWidth, kHeight, escape(chart.title));
   return out + plot.draw() + "</svg></figure>\n";
+}
+
+std::string svg_file(const Chart& chart) {
+  constexpr double kTitle = 26;
+  const Plot plot(chart);
+  const std::string drawing = plot.empty() ? "" : plot.draw();
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 {2} {0} {1}\">\n{3}"
+      "<rect y=\"{2}\" width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n"
+      "<text x=\"{4}\" y=\"{5}\" font-weight=\"600\">{6}</text>\n{7}</svg>\n",
+      kWidth, kHeight + kTitle, -kTitle, kFileStyle, kLeft, -8, escape(title_of(chart)), drawing);
 }
 
 }  // namespace ingot::html

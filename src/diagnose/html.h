@@ -33,6 +33,8 @@ struct Chart {
 };
 /// A line chart as inline SVG. Series differ by colour (Okabe & Ito's, safe for the colour-blind), dash and marker.
 std::string svg(const Chart& chart);
+/// The same as an SVG file of its own, with its title in it.
+std::string svg_file(const Chart& chart);
 
 /// Ticks at 1, 2 or 5 times a power of ten that lie in [low, high].
 std::vector<double> linear_ticks(double low, double high, int about);

@@ -48,20 +48,26 @@ Tensor conv3d(const Tensor& x, const Tensor& weight, const std::optional<Tensor>
 
 namespace {
 
-/// One side of the result of a transposed convolution, and what of it lies beyond the convolution's own reach.
+/// One side of the result of a transposed convolution. Of what output_padding adds, the convolution itself reaches
+/// stride - 1 places; the next ones lie in the padding at the end, which shrinks, and the last beyond it.
 struct Side {
   Dim size;
-  int64_t beyond = 0;
+  int64_t pad_end = 0, beyond = 0;
 };
-Side transposed_side(Dim size, int64_t kernel, int64_t stride, int64_t pads, int64_t dilation, int64_t extra) {
-  CHECK(extra >= 0 && (extra < stride || extra < dilation),
-        "[conv_transpose2d] output_padding {} must be smaller than the stride {} or the dilation {}", extra, stride,
-        dilation);
-  const int64_t reached = std::min(extra, stride - 1);
-  const Dim out = (size - 1) * stride - pads + dilation * (kernel - 1) + reached + 1;
+struct SideOptions {
+  int64_t kernel, stride, pad_begin, pad_end, dilation, output_padding;
+};
+Side transposed_side(Dim size, const SideOptions& o) {
+  const int64_t extra = o.output_padding;
+  CHECK(extra >= 0 && (extra < o.stride || extra < o.dilation),
+        "[conv_transpose2d] output_padding {} must be smaller than the stride {} or the dilation {}", extra, o.stride,
+        o.dilation);
+  const int64_t reached = std::min(extra, o.stride - 1), uncovered = std::clamp<int64_t>(extra - reached, 0, o.pad_end);
+  const int64_t pad_end = o.pad_end - uncovered;
+  const Dim out = (size - 1) * o.stride - o.pad_begin - pad_end + o.dilation * (o.kernel - 1) + reached + 1;
   CHECK(!out.is_number() || out.value() >= 1, "[conv_transpose2d] an input side of {} would give {}", size.str(),
         out.str());
-  return {out, extra - reached};
+  return {out, pad_end, extra - reached - uncovered};
 }
 
 }  // namespace
@@ -73,12 +79,14 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const std::option
         "[conv_transpose2d] x must be [N,C,H,W] and weight [C,O/groups,KH,KW], they are {} and {}",
         to_string(x.shape()), to_string(weight.shape()));
   CHECK(o.stride.h >= 1 && o.stride.w >= 1 && o.groups >= 1, "[conv_transpose2d] stride and groups must be at least 1");
-  const Side h = transposed_side(x.shape()[2], weight.size(2), o.stride.h, o.padding.top + o.padding.bottom,
-                                 o.dilation.h, o.output_padding.h);
-  const Side w = transposed_side(x.shape()[3], weight.size(3), o.stride.w, o.padding.left + o.padding.right,
-                                 o.dilation.w, o.output_padding.w);
+  CHECK(o.padding.bottom >= 0 && o.padding.right >= 0, "[conv_transpose2d] padding must not be negative");
+  const Side h = transposed_side(
+      x.shape()[2], {weight.size(2), o.stride.h, o.padding.top, o.padding.bottom, o.dilation.h, o.output_padding.h});
+  const Side w = transposed_side(
+      x.shape()[3], {weight.size(3), o.stride.w, o.padding.left, o.padding.right, o.dilation.w, o.output_padding.w});
   ConvGradAttrs attrs;
-  static_cast<Conv2dAttrs&>(attrs) = {o.stride, o.padding, o.dilation, o.groups};
+  static_cast<Conv2dAttrs&>(attrs) = {
+      o.stride, {o.padding.top, o.padding.left, h.pad_end, w.pad_end}, o.dilation, o.groups};
   attrs.shape = {x.shape()[0], weight.shape()[1] * o.groups, h.size, w.size};
   Tensor y = apply(kConv2dGradInput, {x, weight}, attrs);
   if (h.beyond > 0 || w.beyond > 0) y = pad(y, {0, 0, 0, 0}, {0, 0, h.beyond, w.beyond});

@@ -37,6 +37,13 @@ void drop_marks(ConfigNode& node) {
   for (ConfigNode& item : node.items()) drop_marks(item);
 }
 
+/// Which of two bases would win nobody can see from the file that names them.
+void check_apart(const ConfigNode& bases, const ConfigNode& next, const ConfigPlace& place) {
+  for (const auto& [key, value] : next.entries())
+    if (const ConfigNode* other = bases.find(key))
+      fail("{}: '{}' stands in two bases, {} and {}", place.str(), key, other->place.str(), value.place.str());
+}
+
 std::vector<ConfigNode> base_names(const ConfigNode& node) {
   const ConfigNode* bases = node.find("_base_");
   if (bases == nullptr) return {};
@@ -60,7 +67,9 @@ ConfigNode load_with_bases(const std::filesystem::path& path, const std::optiona
     const auto file = path.parent_path() / name.as_text();
     CHECK(std::filesystem::is_regular_file(file, refused), "{}: the base {} is not there", name.place.str(),
           file.string());
-    merge(merged, load_with_bases(file, environment, above));
+    ConfigNode base = load_with_bases(file, environment, above);
+    check_apart(merged, base, name.place);
+    merge(merged, std::move(base));
   }
   own.erase("_base_");
   merge(merged, std::move(own));

@@ -17,9 +17,8 @@ struct ConfigOptions {
 
 /// Reads a configuration file, its bases first, applies the settings, and checks and completes it by the schema. What
 /// comes out, written by to_yaml, reads back to the same.
-///   _base_: base.yaml, or a list of them, at the top of a file: its maps are merged over theirs key by key, anything
-///   else
-///           replaces what they say. `_delete_: true` in a map drops what the bases say there.
+///   _base_: base.yaml, or a list of them that share no key, at the top of a file: its maps are merged over theirs key
+///           by key, anything else replaces what they say. `_delete_: true` in a map drops what the bases say there.
 ///   a.b.0.c=value: sets one value, typed by the schema: a text as it stands, anything else as YAML.
 /// Throws Error with the place of every mistake.
 ConfigNode load_config(const std::filesystem::path& path, const ConfigSchema& schema,

@@ -71,6 +71,7 @@ class Documented : public testing::Test {
       fs::copy(config.path(), prepared_ / "configs");
     write_text(prepared_ / "configs/fashion_mnist.yaml", toy_config(prepared_ / "data"));
     prepare_photos();
+    make_small("optimisers.yaml", {{"train_samples: 6000", "train_samples: 60"}, {"epochs: 8", "epochs: 2"}});
     for (const char* line :
          {"train configs/fashion_mnist.yaml --out runs/demo", "eval runs/demo",
           "build runs/demo -o runs/demo/model.ingot --no-timing", "build zoo:resnet18 -o resnet18.ingot --no-timing",
@@ -79,16 +80,20 @@ class Documented : public testing::Test {
     save_torch(prepared_ / "weights.pth", TorchValue(TensorMap{{"conv.weight", ones({4, 1, 3, 3})}}));
   }
 
-  /// The photos' config made small.
   static void prepare_photos() {
     write_toy_folder(prepared_ / "photos");
-    std::string text = read_text(kSource / "configs/photos.yaml");
-    for (const auto& [from, to] :
-         {std::pair("type: resnet18", "type: small_cnn"), std::pair("validation: 500", "validation: 15"),
-          std::pair("resize: 144", "resize: 18"), std::pair("center_crop: 128", "center_crop: 16"),
-          std::pair("epochs: 60", "epochs: 3")})
-      text.replace(text.find(from), std::strlen(from), to);
-    write_text(prepared_ / "configs/photos.yaml", text);
+    make_small("photos.yaml", {{"type: resnet18", "type: small_cnn"},
+                               {"validation: 500", "validation: 15"},
+                               {"resize: 144", "resize: 18"},
+                               {"center_crop: 128", "center_crop: 16"},
+                               {"epochs: 60", "epochs: 3"}});
+  }
+
+  /// A config of the repository with other sizes.
+  static void make_small(const char* config, const std::vector<std::pair<std::string, std::string>>& changes) {
+    std::string text = read_text(kSource / "configs" / config);
+    for (const auto& [from, to] : changes) text.replace(text.find(from), from.size(), to);
+    write_text(prepared_ / "configs" / config, text);
   }
 
   static Outcome run_documented(const std::string& command) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <regex>
 #include <vector>
 
@@ -193,6 +194,26 @@ TEST(Html, ChartLeavesOutWhatCannotBeDrawn) {
   EXPECT_THAT(chart, Not(HasSubstr("nan")));
   EXPECT_THAT(chart, Not(HasSubstr("inf")));
   EXPECT_THAT(html::svg({.title = "t", .series = {{"s", {{1, nan}}}}}), HasSubstr("No values"));
+}
+
+TEST(Html, AChartAsAFileNamesAllOfItsSeriesInside) {
+  html::Chart chart{.title = "loss < 1", .x_label = "x", .log_y = true};
+  for (const char* name : {"Adagrad", "Adam", "AdamW", "LAMB", "Lion", "RMSprop", "SGD"})
+    chart.series.push_back({name, {{1, 0.5}, {2, 0.25}}});
+  const std::string file = html::svg_file(chart);
+  EXPECT_THAT(file, testing::StartsWith("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"480\""));
+  EXPECT_THAT(file, HasSubstr("loss &lt; 1 (log axis)"));
+  const std::regex name(R"re(<text x="([0-9.]+)" y="([0-9]+)">(\w+)</text>)re");
+  std::map<int, double> end_of_row;
+  for (std::sregex_iterator it(file.begin(), file.end(), name), none; it != none; ++it) {
+    double& end = end_of_row[std::stoi((*it)[2])];
+    const double x = std::stod((*it)[1]);
+    EXPECT_GT(x, end) << (*it)[3];
+    end = x + 7 * static_cast<double>((*it)[3].length());
+    EXPECT_LT(end, 480) << (*it)[3];
+  }
+  EXPECT_EQ(end_of_row.size(), 2u);
+  EXPECT_THAT(html::svg_file({.title = "t"}), HasSubstr("</svg>"));
 }
 
 TEST(Html, Numbers) {

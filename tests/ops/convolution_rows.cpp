@@ -140,6 +140,17 @@ std::vector<OpRow> convolution_rows() {
                       },
                   .onednn_split = true,
                   .tolerance = 4});
+  // Rows and columns that output_padding brings back from beyond the padding: more of them than strides reach.
+  const ConvTranspose2dOptions uncovered{.padding = {1, 0, 1, 2}, .output_padding = {1, 2}, .dilation = {2, 3}};
+  rows.push_back({.name = "conv_transpose2d_uncovered",
+                  .inputs = {Input{2, 3, 3, 4}, Input{3, 2, 2, 2}, Input{2}},
+                  .run = [=](const Tensors& in) { return Tensors{conv_transpose2d(in[0], in[1], in[2], uncovered)}; },
+                  .reference =
+                      [=](const std::vector<Plain>& in) {
+                        return std::vector{plain_conv_transpose(in[0], in[1], in[2], uncovered)};
+                      },
+                  .onednn_split = true,
+                  .tolerance = 4});
   const Conv3dOptions volume{.stride = {2, 1, 2}, .padding = {1, 0, 1}, .dilation = {1, 2, 1}, .groups = 2};
   rows.push_back(
       {.name = "conv3d",

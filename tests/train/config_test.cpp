@@ -183,13 +183,17 @@ TEST(Config, BasesAreMergedKeyByKey) {
                              HasSubstr("_delete_: true")));
 }
 
-TEST(Config, SeveralBasesLaterOnesWinAndLoopsAreRefused) {
-  file("a.yaml", "epochs: 1\nname: a\noptimizer: {type: Adam}\n");
+TEST(Config, SeveralBasesSayDifferentThingsAndLoopsAreRefused) {
+  file("a.yaml", "epochs: 1\noptimizer: {type: Adam}\n");
   file("b.yaml", "_base_: a.yaml\nepochs: 2\n");
   file("c.yaml", "name: c\n");
   const ConfigNode config = load("_base_: [b.yaml, c.yaml]\n");
   EXPECT_EQ(config.at("epochs").as_int(), 2);
   EXPECT_EQ(config.at("name").text(), "c");
+  file("d.yaml", "name: d\noptimizer: {lr: 1}\n");
+  EXPECT_EQ(
+      refusal("_base_: [b.yaml, d.yaml]\n"),
+      fmt::format("my.yaml:1: 'optimizer' stands in two bases, {0}/a.yaml:2 and {0}/d.yaml:2", folder().string()));
   EXPECT_THAT(refusal("_base_: my.yaml\n"), HasSubstr("is its own _base_"));
   EXPECT_THAT(refusal("_base_: none.yaml\n"), HasSubstr("none.yaml is not there"));
   EXPECT_THAT(refusal("_base_: {a: b}\n"), HasSubstr("a map is not a text"));
