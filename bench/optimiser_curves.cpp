@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 
 #include "base/check.h"
@@ -27,7 +28,7 @@ const Candidate kCandidates[] = {{"SGD", "type: SGD, momentum: 0.9"},
                                  {"AdamW", "type: AdamW"},
                                  {"Lion", "type: Lion"},
                                  {"LAMB", "type: Lamb"}};
-constexpr double kRates[] = {1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001};
+constexpr double kRates[] = {0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001};
 constexpr int kSearchSeed = 0, kSeeds[] = {1, 2, 3};
 
 using Curve = std::vector<EpochRecord>;  // empty: the loss did not stay finite
@@ -76,9 +77,10 @@ size_t state_tensors(const TrainConfig& config) {
   p.set_grad(ones({2, 3}));
   const auto optimizer = make_optimizer(config.optimizer, {p});
   optimizer->step();
-  size_t count = 0;
-  for (const auto& [name, tensor] : optimizer->state_dict().state.at(0)) count += tensor.shape() == p.shape() ? 1 : 0;
-  return count;
+  const OptimizerState state = optimizer->state_dict();
+  const auto& tensors = state.state.at(0);
+  return static_cast<size_t>(
+      std::count_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.second.shape() == p.shape(); }));
 }
 
 using Field = double EpochRecord::*;
@@ -151,5 +153,6 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "usage: {} configs/optimisers.yaml FOLDER\n", argv[0]);
     return 2;
   }
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // rows that are there are kept, whatever comes after them
   ingot::compare(argv[1], argv[2]);
 }

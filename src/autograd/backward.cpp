@@ -21,11 +21,17 @@ const OpDef kAlias{
     .vjp = [](const VjpArgs& a) { return Tensors{a.grad[0]}; },
 };
 
+/// "[op] path: ", as apply() begins its errors.
+std::string prefix_of(const GradNode& node) {
+  const std::string path = path_text(node.path);
+  return fmt::format("[{}] {}{}", node.op->name, path, path.empty() ? "" : ": ");
+}
+
 const Tensor& checked(const SavedTensor& saved, const GradNode& node) {
   if (saved.tensor.defined() && saved.tensor.impl()->storage)
     CHECK(saved.tensor.impl()->storage->version() == saved.version,
-          "[{}] {}: a {} tensor that the gradient needs was overwritten after it was used", node.op->name,
-          path_text(node.path), to_string(saved.tensor.shape()));
+          "{}a {} tensor that the gradient needs was overwritten after it was used", prefix_of(node),
+          to_string(saved.tensor.shape()));
   return saved.tensor;
 }
 
@@ -205,8 +211,8 @@ class Backward {
 
   Tensors gradients(GradNode& node, std::span<const Tensor> grad) {
     const PathScope path(node.path);
-    CHECK(node.op->vjp != nullptr || node.op->expand != nullptr,
-          "[{}] {}: has no gradient; it does not differentiate twice", node.op->name, path_text(node.path));
+    CHECK(node.op->vjp != nullptr || node.op->expand != nullptr, "{}has no gradient; it does not differentiate twice",
+          prefix_of(node));
     const Unpacked kept(node);
     if (node.op->vjp == nullptr) return through_expansion(node, kept.in, grad);
     const size_t count = node.edges.size();

@@ -71,7 +71,7 @@ class Plot {
 
   /// Names side by side, in as many rows as they need.
   void place_legend() {
-    constexpr double kGap = 14, kLetter = 7.6;
+    constexpr double kGap = 20, kLetter = 8.6;  // of the widest of usual fonts
     double x = kLeft, y = kLegendY;
     for (const Series& s : chart_.series) {
       const double width = drawn(s) ? kSample + kGap + kLetter * static_cast<double>(s.name.size()) : 0;

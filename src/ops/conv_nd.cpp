@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "ops/attrs.h"
 #include "ops/defs.h"
 #include "ops/ops.h"
@@ -79,7 +81,8 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const std::option
         "[conv_transpose2d] x must be [N,C,H,W] and weight [C,O/groups,KH,KW], they are {} and {}",
         to_string(x.shape()), to_string(weight.shape()));
   CHECK(o.stride.h >= 1 && o.stride.w >= 1 && o.groups >= 1, "[conv_transpose2d] stride and groups must be at least 1");
-  CHECK(o.padding.bottom >= 0 && o.padding.right >= 0, "[conv_transpose2d] padding must not be negative");
+  CHECK(std::min({o.padding.top, o.padding.left, o.padding.bottom, o.padding.right}) >= 0,
+        "[conv_transpose2d] padding must not be negative");
   const Side h = transposed_side(
       x.shape()[2], {weight.size(2), o.stride.h, o.padding.top, o.padding.bottom, o.dilation.h, o.output_padding.h});
   const Side w = transposed_side(

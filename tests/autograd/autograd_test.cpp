@@ -229,7 +229,7 @@ TEST(GradientlessTest, RefusesToDifferentiateTwiceByName) {
                    .infer = [](const InferArgs& a) { return Results(a.in[0]); },
                    .eval = [](const EvalArgs& a) { *a.out[0].as<double>() = *a.in[0].as<double>(); }};
   const Tensor x = leaf({1});
-  EXPECT_THAT(error_of([&] { backward(sum(apply(once, {x}))); }), HasSubstr("[once] : has no gradient"));
+  EXPECT_THAT(error_of([&] { backward(sum(apply(once, {x}))); }), HasSubstr("[once] has no gradient"));
 }
 
 }  // namespace
