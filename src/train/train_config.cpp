@@ -8,6 +8,7 @@
 #include "train/build.h"
 #include "train/config.h"
 #include "train/init_config.h"
+#include "train/svm_training.h"
 
 namespace ingot {
 namespace {
@@ -47,6 +48,15 @@ struct Section<MultiMarginConfig> : MultiMarginConfig {
   static constexpr auto config =
       std::tuple{optional_key("p", &Section::p, [] { return ConfigSchema::integer().within(1, 2); }),
                  optional_key("margin", &Section::margin, not_negative)};
+};
+
+template <>
+struct Section<SvmSolverOptions> : SvmSolverOptions {
+  static constexpr std::string_view kType = "SvmSolver";
+  static constexpr auto config = std::tuple{optional_key("sigma", &Section::sigma, not_negative),
+                                            optional_key("growth", &Section::growth, not_negative),
+                                            optional_key("max_sigma", &Section::max_sigma, not_negative),
+                                            optional_key("newton_steps", &Section::newton_steps, count)};
 };
 
 /// An optimiser's section has its options, by the names that its state has.
@@ -232,6 +242,10 @@ using Named = std::pair<std::string_view, E>;
 inline constexpr Named<OnError> kOnError[] = {{"raise", OnError::raise}, {"skip", OnError::skip}};
 inline constexpr Named<CifarLabels> kCifarLabels[] = {{"fine", CifarLabels::fine}, {"coarse", CifarLabels::coarse}};
 inline constexpr Named<ImageReadMode> kReadModes[] = {{"rgb", ImageReadMode::rgb}, {"gray", ImageReadMode::gray}};
+inline constexpr Named<MultiClass> kMultiClasses[] = {{"one_vs_rest", MultiClass::one_vs_rest},
+                                                      {"crammer_singer", MultiClass::crammer_singer}};
+template <>
+struct ConfigCodec<MultiClass> : NamedCodec<MultiClass, kMultiClasses> {};
 template <>
 struct ConfigCodec<OnError> : NamedCodec<OnError, kOnError> {};
 template <>
@@ -298,6 +312,14 @@ struct ConfigCodec<std::variant<S...>> {
 };
 
 namespace {
+
+template <>
+struct Section<SvmConfig> : SvmConfig {
+  static constexpr std::string_view kType = "svm";
+  static constexpr auto config =
+      std::tuple{optional_key("multi_class", &Section::multi_class), optional_key("squared", &Section::squared),
+                 optional_key("C", &Section::C, not_negative)};
+};
 
 template <>
 struct Section<FashionMnistConfig> : FashionMnistConfig {
@@ -459,10 +481,11 @@ void check_config(const ConfigNode& root, const TrainConfig& config) {
     check_init_cfg(*model);
   });
   check_section(root, "data", [&] { check_data(config.data); });
+  check_section(root, "loss", [&] { check_svm(config); });
   const auto optimizer_and = [&](const auto& then) {
     const Tensor any = zeros({1});
     const auto optimizer = make_optimizer(config.optimizer, {Tensor(any).set_requires_grad()});
-    then(*optimizer);
+    if (optimizer) then(*optimizer);
   };
   check_section(root, "optimizer", [&] { optimizer_and([](Optimizer&) {}); });
   check_section(root, "scheduler", [&] {

@@ -71,6 +71,7 @@ class Documented : public testing::Test {
       fs::copy(config.path(), prepared_ / "configs");
     write_text(prepared_ / "configs/fashion_mnist.yaml", toy_config(prepared_ / "data"));
     prepare_photos();
+    prepare_svm();
     for (const char* line :
          {"train configs/fashion_mnist.yaml --out runs/demo", "eval runs/demo",
           "build runs/demo -o runs/demo/model.ingot --no-timing", "build zoo:resnet18 -o resnet18.ingot --no-timing",
@@ -89,6 +90,15 @@ class Documented : public testing::Test {
           std::pair("epochs: 60", "epochs: 3")})
       text.replace(text.find(from), std::strlen(from), to);
     write_text(prepared_ / "configs/photos.yaml", text);
+  }
+
+  /// The SVMs' config for fewer images than the toy data has, and few rounds.
+  static void prepare_svm() {
+    std::string text = read_text(kSource / "configs/svm.yaml");
+    for (const auto& [from, to] :
+         {std::pair("train_samples: 10000", "train_samples: 100"), std::pair("epochs: ", "epochs: 3  # ")})
+      text.replace(text.find(from), std::strlen(from), to);
+    write_text(prepared_ / "configs/svm.yaml", text);
   }
 
   static Outcome run_documented(const std::string& command) {
