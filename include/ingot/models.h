@@ -29,6 +29,20 @@ class LeNet : public ModuleOf<LeNet> {
   Linear fc1, fc2, fc3;
 };
 
+struct LinearClassifierOptions {
+  int64_t num_classes = 10;
+  int64_t in_channels = 1;
+  int64_t image_size = 28;  // height and width of x
+};
+/// x [N,C,S,S] flattened, fc: softmax regression, or with svm_loss a linear SVM.
+class LinearClassifier : public ModuleOf<LinearClassifier> {
+ public:
+  explicit LinearClassifier(const LinearClassifierOptions& options = {});
+  Tensor forward(const Tensor& x);
+
+  Linear fc;
+};
+
 struct SmallCnnOptions {
   int64_t num_classes = 10;
   int64_t in_channels = 1;
@@ -405,7 +419,7 @@ struct ModelOptions {
   std::optional<std::vector<int64_t>> widths;  // small_cnn: two convolutions and the hidden layer
   std::optional<AttentionOptions> attention;   // ResNets (ResNeXt, Wide-ResNet) and MobileNets
 };
-/// A model by name, as torchvision has them: lenet, small_cnn, vgg11 ... vgg19_bn, resnet18 ... resnet152,
+/// A model by name, as torchvision has them: linear, lenet, small_cnn, vgg11 ... vgg19_bn, resnet18 ... resnet152,
 /// resnext50_32x4d, wide_resnet50_2, mobilenet_v3_large, efficientnet_b0, vit_b_16, densenet121, ... Throws Error that
 /// names the nearest one, or an option that the model has not.
 std::unique_ptr<Module> make_model(std::string_view name, const ModelOptions& options = {});

@@ -14,6 +14,7 @@
 #include "ingot/models.h"
 #include "ingot/optim.h"
 #include "ingot/schedulers.h"
+#include "ingot/svm.h"
 
 // Training a classifier from a configuration file, evaluating it, and the folder that a run leaves.
 namespace ingot {
@@ -99,12 +100,15 @@ struct MultiMarginConfig {
   int64_t p = 1;
   double margin = 1;
 };
-using LossConfig = std::variant<CrossEntropyConfig, MultiMarginConfig>;
+/// P(w) / (C N), of all weights and biases and the N training images: the regulariser belongs to the loss, and an
+/// optimiser with a weight_decay of its own is refused. For the model `linear`.
+struct SvmConfig : SvmProblem {};
+using LossConfig = std::variant<CrossEntropyConfig, MultiMarginConfig, SvmConfig>;
 
-/// Optimisers (optim.h).
+/// Optimisers (optim.h), or the solver for linear SVMs (svm.h): an epoch then is one of its rounds over all images.
 using OptimizerConfig =
     std::variant<SGDOptions, AdamOptions, AdamWOptions, AdagradOptions, AdadeltaOptions, RMSpropOptions, RpropOptions,
-                 ASGDOptions, AdamaxOptions, NAdamOptions, RAdamOptions, LambOptions, LionOptions>;
+                 ASGDOptions, AdamaxOptions, NAdamOptions, RAdamOptions, LambOptions, LionOptions, SvmSolverOptions>;
 
 /// Schedules (schedulers.h). Lengths are in epochs and may be fractions; rates move with every step. Where several are
 /// given they follow one another, each for as long as its total_iters, T_max or `epochs` say, and the last one to the
@@ -214,8 +218,7 @@ struct Task {
 struct TrainingData {
   Task task;
   DatasetHandle train, validation, test;
-  std::string
-      hash;  // of all training and validation images and labels, used or not; of a folder's names and file sizes
+  std::string hash;  // of all training and validation images and labels, used or not; of a folder's names and sizes
 };
 /// Throws Error where a file is missing, damaged or does not fit the others.
 TrainingData load_data(const DataConfig& config);
@@ -262,6 +265,8 @@ struct EpochRecord {
   double seconds = 0;        // validation included
   double samples_per_s = 0;  // of training
   bool best = false;         // so far
+  std::optional<SvmReport>
+      svm;  // of a linear SVM: what the weights at the epoch's end are worth on all training images
 };
 struct StepRecord {
   int64_t epoch = 0, step = 0;

@@ -36,7 +36,7 @@ Shape parse_image(const std::string& text) {
 
 /// The networks for small grey images stand apart, and the one for larger images.
 Shape usual_image(const std::string& name) {
-  if (name == "lenet" || name == "small_cnn") return {1, 28, 28};
+  if (name == "linear" || name == "lenet" || name == "small_cnn") return {1, 28, 28};
   return name == "inception_v3" ? Shape{3, 299, 299} : Shape{3, 224, 224};
 }
 

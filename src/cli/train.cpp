@@ -45,12 +45,21 @@ std::string epoch_text(const EpochRecord& r, int64_t epochs) {
       100 * r.val_accuracy, r.best ? " *" : "  ", r.samples_per_s, r.seconds);
 }
 
+std::string svm_text(const SvmReport& r) {
+  std::string text = fmt::format("svm  objective {:.3f}", r.objective);
+  if (r.dual) text += fmt::format("  dual {:.3f}  gap {:.4f}%", *r.dual, 100 * (1 - *r.dual / r.objective));
+  return text + fmt::format("  zero loss {:.2f}%  support vectors {}  margins {:.4f} to {:.4f}",
+                            100 * static_cast<double>(r.zero_loss) / static_cast<double>(r.samples), r.support_vectors,
+                            r.least_margin, r.largest_margin);
+}
+
 /// The bar where a person watches, a line an epoch everywhere.
 void show(TrainOptions& options, StatusLine& line, int64_t epochs) {
   if (is_terminal(stderr)) options.on_step = [&line](const TrainProgress& p) { line.draw(bar_text(p)); };
   options.on_epoch = [&line, epochs](const EpochRecord& record) {
     line.clear();
     log_info("{}", epoch_text(record, epochs));
+    if (record.svm) log_info("{}", svm_text(*record.svm));
   };
 }
 

@@ -135,24 +135,41 @@ std::unique_ptr<Module> make_unset_model(const ModelConfig& config, const Task& 
   return model;
 }
 
-Loss make_loss(const LossConfig& config) {
-  return std::visit(Overloaded{[](const CrossEntropyConfig& c) -> Loss {
-                                 return [c](const Tensor& x, const Tensor& t) {
-                                   return cross_entropy(x, t, {.label_smoothing = c.label_smoothing});
-                                 };
-                               },
-                               [](const MultiMarginConfig& c) -> Loss {
-                                 return [c](const Tensor& x, const Tensor& t) {
-                                   return multi_margin_loss(x, t, {.p = static_cast<int>(c.p), .margin = c.margin});
-                                 };
-                               }},
-                    config);
+namespace {
+
+Loss regularised_svm_loss(const SvmProblem& problem, const Tensors& params, int64_t samples) {
+  return [=](const Tensor& scores, const Tensor& target) {
+    Tensor loss = svm_loss(scores, target, problem);
+    for (const Tensor& x : params) loss = loss + sum(square(x)) / (2 * problem.C * static_cast<double>(samples));
+    return loss;
+  };
+}
+
+}  // namespace
+
+Loss make_loss(const LossConfig& config, const Module& model, int64_t samples) {
+  return std::visit(
+      Overloaded{[](const CrossEntropyConfig& c) -> Loss {
+                   return [c](const Tensor& x, const Tensor& t) {
+                     return cross_entropy(x, t, {.label_smoothing = c.label_smoothing});
+                   };
+                 },
+                 [](const MultiMarginConfig& c) -> Loss {
+                   return [c](const Tensor& x, const Tensor& t) {
+                     return multi_margin_loss(x, t, {.p = static_cast<int>(c.p), .margin = c.margin});
+                   };
+                 },
+                 [&](const SvmConfig& c) { return regularised_svm_loss(c, model.parameters(), samples); }},
+      config);
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const Tensors& params) {
   return std::visit(
       [&]<class O>(const O& options) -> std::unique_ptr<Optimizer> {
-        return std::make_unique<OptimizerOf<O>>(params, options);
+        if constexpr (std::is_same_v<O, SvmSolverOptions>)
+          return nullptr;
+        else
+          return std::make_unique<OptimizerOf<O>>(params, options);
       },
       config);
 }

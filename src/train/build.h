@@ -16,8 +16,10 @@ std::unique_ptr<Module> make_unset_model(const ModelConfig& config, const Task& 
 
 /// Scores and class indices to a mean over the batch.
 using Loss = std::function<Tensor(const Tensor& scores, const Tensor& target)>;
-Loss make_loss(const LossConfig& config);
+/// The SVM's has the regulariser of the model's parameters for so many training images.
+Loss make_loss(const LossConfig& config, const Module& model, int64_t samples);
 
+/// Null for SvmSolver.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const Tensors& params);
 
 /// Null where there is none to follow, or ReduceLROnPlateau. Throws Error where the schedules are longer than the

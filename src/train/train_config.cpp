@@ -10,6 +10,7 @@
 #include "train/config.h"
 #include "train/config_section.h"
 #include "train/init_config.h"
+#include "train/svm_training.h"
 
 namespace ingot {
 namespace {
@@ -47,6 +48,15 @@ struct Section<MultiMarginConfig> : MultiMarginConfig {
   static constexpr auto config =
       std::tuple{optional_key("p", &Section::p, [] { return ConfigSchema::integer().within(1, 2); }),
                  optional_key("margin", &Section::margin, not_negative)};
+};
+
+template <>
+struct Section<SvmSolverOptions> : SvmSolverOptions {
+  static constexpr std::string_view kType = "SvmSolver";
+  static constexpr auto config = std::tuple{optional_key("sigma", &Section::sigma, not_negative),
+                                            optional_key("growth", &Section::growth, not_negative),
+                                            optional_key("max_sigma", &Section::max_sigma, not_negative),
+                                            optional_key("newton_steps", &Section::newton_steps, count)};
 };
 
 /// An optimiser's section has its options, by the names that its state has.
@@ -235,6 +245,10 @@ using Threshold = ReduceLROnPlateauOptions::Threshold;
 inline constexpr Named<Threshold> kThresholds[] = {{"rel", Threshold::rel}, {"abs", Threshold::abs}};
 template <>
 struct ConfigCodec<Threshold> : NamedCodec<Threshold, kThresholds> {};
+inline constexpr Named<MultiClass> kMultiClasses[] = {{"one_vs_rest", MultiClass::one_vs_rest},
+                                                      {"crammer_singer", MultiClass::crammer_singer}};
+template <>
+struct ConfigCodec<MultiClass> : NamedCodec<MultiClass, kMultiClasses> {};
 template <>
 struct ConfigCodec<OnError> : NamedCodec<OnError, kOnError> {};
 template <>
@@ -278,6 +292,14 @@ struct ConfigCodec<ModelConfig> {
         {value.type, value.options.widths, value.options.dropout, value.options.attention, value.init_cfg});
   }
 };
+template <>
+struct Section<SvmConfig> : SvmConfig {
+  static constexpr std::string_view kType = "svm";
+  static constexpr auto config =
+      std::tuple{optional_key("multi_class", &Section::multi_class), optional_key("squared", &Section::squared),
+                 optional_key("C", &Section::C, not_negative)};
+};
+
 template <>
 struct Section<FashionMnistConfig> : FashionMnistConfig {
   static constexpr std::string_view kType = "fashion_mnist";
@@ -426,10 +448,11 @@ void check_config(const ConfigNode& root, const TrainConfig& config) {
     check_init_cfg(*model);
   });
   check_section(root, "data", [&] { check_data(config.data); });
+  check_section(root, "loss", [&] { check_svm(config); });
   const auto optimizer_and = [&](const auto& then) {
     const Tensor any = zeros({1});
     const auto optimizer = make_optimizer(config.optimizer, {Tensor(any).set_requires_grad()});
-    then(*optimizer);
+    if (optimizer) then(*optimizer);
   };
   check_section(root, "optimizer", [&] { optimizer_and([](Optimizer&) {}); });
   check_section(root, "scheduler", [&] {

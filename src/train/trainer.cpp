@@ -13,6 +13,7 @@
 #include "train/non_finite.h"
 #include "train/run_folder.h"
 #include "train/run_log.h"
+#include "train/svm_training.h"
 
 namespace ingot {
 namespace {
@@ -48,6 +49,7 @@ struct Trainer::Impl {
 
   TrainResult run();
   bool run_epoch(RunLog& log);
+  bool solve_epoch(RunLog& log);
   double train_step(const Batch& batch);
   void average_step();
   Module& averaged_model();
@@ -64,11 +66,12 @@ struct Trainer::Impl {
   std::unique_ptr<Module> model;
   std::unique_ptr<AveragedModel> average;
   Loss loss;
-  std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<Optimizer> optimizer;  // null where the SVM's solver takes its place
   DataLoader loader;
   int64_t batches;  // in an epoch
   std::unique_ptr<LRScheduler> scheduler;
   std::unique_ptr<ReduceLROnPlateau> plateau;
+  std::unique_ptr<SvmTraining> svm;  // null for other losses
   LoopState loop;
   Stopwatch clock;         // of this part of the run
   int64_t first_step = 0;  // of this part
@@ -102,14 +105,19 @@ Trainer::Impl::Impl(const TrainConfig& train_config, const TrainOptions& train_o
       data(load_data(config.data)),
       model(starting_model(config, options, data.task)),
       average(make_average(config.average, *model)),
-      loss(make_loss(config.loss)),
+      loss(make_loss(config.loss, *model, data.train->size())),
       optimizer(make_optimizer(config.optimizer, model->parameters())),
       loader(augmented(data.train, data.task, config.data), loader_options(config)),
       batches(loader.size()) {
   CHECK(batches > 0, "data.drop_last leaves no batch: {} training images are fewer than data.batch_size {}",
         data.train->size(), config.data.batch_size);
-  scheduler = make_scheduler(config.scheduler, *optimizer, config.epochs, batches);
-  plateau = make_plateau(config.scheduler, *optimizer);
+  svm = SvmTraining::of(config, augmented(data.train, data.task, config.data), data.task.classes());
+  if (optimizer) {
+    scheduler = make_scheduler(config.scheduler, *optimizer, config.epochs, batches);
+    plateau = make_plateau(config.scheduler, *optimizer);
+  } else {
+    batches = 1;
+  }
   if (has_checkpoint(options)) resume();
 }
 
@@ -120,7 +128,10 @@ void Trainer::Impl::resume() {
         from.data_hash, data.hash);
   model->load_state_dict(from.live.empty() ? from.model : from.live);
   if (average) average->load(from.loop.averaged, from.live.empty() ? model->state_dict() : from.model);
-  optimizer->load_state_dict(from.optimizer);
+  if (optimizer)
+    optimizer->load_state_dict(from.optimizer);
+  else
+    svm->load_state_dict(from.optimizer);
   loop = from.loop;
   if (scheduler) scheduler->set_step(loop.step);
   if (plateau) {
@@ -137,7 +148,7 @@ Checkpoint Trainer::Impl::checkpoint() {
   if (plateau) loop.plateau = plateau->state();
   return {.model = has_average() ? average->module().state_dict() : model->state_dict(),
           .live = has_average() ? model->state_dict() : TensorsByName(),
-          .optimizer = optimizer->state_dict(),
+          .optimizer = optimizer ? optimizer->state_dict() : svm->state_dict(),
           .loop = loop,
           .task = data.task,
           .data_hash = data.hash};
@@ -145,11 +156,11 @@ Checkpoint Trainer::Impl::checkpoint() {
 
 TrainResult Trainer::Impl::run() {
   begin_run_folder(config, options);
-  RunLog log(options.out, loop.step, loop.epoch);
+  RunLog log(options.out, loop.step, loop.epoch, svm != nullptr);
   clock = {};
   TrainResult result;
   while (loop.epoch < config.epochs && !result.interrupted) {
-    result.interrupted = !run_epoch(log);
+    result.interrupted = optimizer ? !run_epoch(log) : !solve_epoch(log);
     if (result.interrupted) save_checkpoint(RunFiles(options.out).last, checkpoint());
   }
   result.epochs = loop.epoch;
@@ -178,6 +189,21 @@ bool Trainer::Impl::run_epoch(RunLog& log) {
   const double rate = static_cast<double>(loop.samples - samples_before) / epoch.seconds();
   end_epoch(epoch.seconds(), rate, log);
   return true;
+}
+
+/// A round of the SVM's solver. False where the run was asked to stop after it.
+bool Trainer::Impl::solve_epoch(RunLog& log) {
+  const Stopwatch epoch;
+  svm->round(*model);
+  const SvmReport report = svm->report(*model);
+  CHECK(std::isfinite(report.objective), "the SVM's objective is {} in epoch {}", report.objective, loop.epoch + 1);
+  ++loop.step;
+  loop.samples = report.samples;
+  loop.right = report.right;
+  loop.loss_sum = svm->mean_loss(report) * static_cast<double>(report.samples);
+  show_progress(epoch, 0);
+  end_epoch(epoch.seconds(), static_cast<double>(report.samples) / epoch.seconds(), log);
+  return loop.epoch == config.epochs || !options.stop || !options.stop(loop.step);
 }
 
 double Trainer::Impl::train_step(const Batch& batch) {
@@ -232,21 +258,23 @@ void Trainer::Impl::refuse_loss(double value, const Batch& batch) {
 
 void Trainer::Impl::end_epoch(double train_seconds, double samples_per_s, RunLog& log) {
   const Stopwatch validation;
+  Module& now = has_average() ? averaged_model() : *model;
   const EvalResult result =
-      evaluate(has_average() ? averaged_model() : *model, data.validation, data.task,
+      evaluate(now, data.validation, data.task,
                {.num_workers = static_cast<int>(config.data.num_workers), .on_error = config.data.on_error});
   const auto samples = static_cast<double>(loop.samples);
   const bool best = loop.best_epoch == 0 || result.accuracy > loop.best_accuracy;
   const EpochRecord record{.epoch = loop.epoch + 1,
                            .step = loop.step,
-                           .lr = optimizer->lr(),
+                           .lr = optimizer ? optimizer->lr() : 0,
                            .train_loss = loop.loss_sum / samples,
                            .train_accuracy = static_cast<double>(loop.right) / samples,
                            .val_loss = result.loss,
                            .val_accuracy = result.accuracy,
                            .seconds = train_seconds + validation.seconds(),
                            .samples_per_s = samples_per_s,
-                           .best = best};
+                           .best = best,
+                           .svm = svm ? std::optional(svm->report(now)) : std::nullopt};
   ++loop.epoch;
   loop.loss_sum = 0, loop.right = 0, loop.samples = 0;
   if (best) loop.best_epoch = loop.epoch, loop.best_accuracy = result.accuracy;
@@ -255,10 +283,10 @@ void Trainer::Impl::end_epoch(double train_seconds, double samples_per_s, RunLog
   // The log before the checkpoints, and `last` after `best`: a run that is killed between two of them resumes from the
   // older `last` and writes all of it again.
   log.add(record);
-  const Checkpoint now = checkpoint();
+  const Checkpoint saved = checkpoint();
   const RunFiles files(options.out);
-  if (best) save_checkpoint(files.best, now);
-  save_checkpoint(files.last, now);
+  if (best) save_checkpoint(files.best, saved);
+  save_checkpoint(files.last, saved);
   if (options.on_epoch) options.on_epoch(record);
 }
 

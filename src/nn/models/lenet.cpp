@@ -13,6 +13,13 @@ int64_t flattened(const SmallCnnOptions& o) { return o.conv2 * (o.image_size / k
 
 }  // namespace
 
+LinearClassifier::LinearClassifier(const LinearClassifierOptions& options)
+    : fc(options.in_channels * options.image_size * options.image_size, options.num_classes) {
+  child("fc", fc);
+}
+
+Tensor LinearClassifier::forward(const Tensor& x) { return fc(flatten(x, 1)); }
+
 LeNet::LeNet(const LeNetOptions& options)
     : conv1(options.in_channels, 6, 5, {.padding = 2}),
       conv2(6, 16, 5),

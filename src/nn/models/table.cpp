@@ -14,6 +14,7 @@ using Made = std::unique_ptr<Module>;
 struct Takes {
   bool dropout = false, image_size = false, widths = false, attention = false;
 };
+constexpr Takes kImage{.image_size = true};
 constexpr Takes kDropout{.dropout = true};
 constexpr Takes kImageAndDropout{.dropout = true, .image_size = true};
 constexpr Takes kAttention{.attention = true};
@@ -45,6 +46,7 @@ Made made(NetworkOptions options, const Options& o) {
   return std::make_unique<Network>(options);
 }
 
+Made linear_classifier(const Options& o) { return made<LinearClassifier>(LinearClassifierOptions{}, o); }
 Made lenet(const Options& o) { return made<LeNet>(LeNetOptions{}, o); }
 
 Made small_cnn(const Options& o) {
@@ -111,6 +113,7 @@ Made squeezenet(const Options& o) {
 }
 
 constexpr Entry kModels[] = {
+    {"linear", linear_classifier, kImage},
     {"lenet", lenet},
     {"small_cnn", small_cnn, {.dropout = true, .image_size = true, .widths = true}},
     {"vgg11", vgg<11, false>, kDropout},
