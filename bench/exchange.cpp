@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 
@@ -31,7 +32,9 @@ std::vector<float> read_floats(const fs::path& path) {
 void check_close(const std::vector<float>& ours, const std::vector<float>& theirs, double tolerance,
                  const std::string& peer) {
   CHECK(ours.size() == theirs.size(), "{} values, {} gives {}", ours.size(), peer, theirs.size());
+  float scale = 1;
+  for (const float value : ours) scale = std::max(scale, std::abs(value));
   for (size_t i = 0; i < ours.size(); ++i)
-    CHECK(std::abs(ours[i] - theirs[i]) <= tolerance * std::max(1.0f, std::abs(ours[i])), "value {} is {}, {} gives {}",
-          i, ours[i], peer, theirs[i]);
+    CHECK(std::abs(ours[i] - theirs[i]) <= tolerance * scale, "{}: value {} is {}, it gives {}", peer, i, ours[i],
+          theirs[i]);
 }

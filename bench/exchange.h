@@ -16,7 +16,7 @@ struct Scratch {
 void write_floats(const std::filesystem::path& path, const std::vector<float>& values);
 std::vector<float> read_floats(const std::filesystem::path& path);
 
-/// Throws ingot::Error, which names the peer, where a value differs by more than `tolerance` times the larger of 1 and
-/// its size.
+/// Throws ingot::Error, which names the peer, where a value differs by more than `tolerance` times the largest of all,
+/// or of 1: sums over many terms may end near 0.
 void check_close(const std::vector<float>& ours, const std::vector<float>& theirs, double tolerance,
                  const std::string& peer);

@@ -106,13 +106,23 @@ std::vector<Case> all_cases() {
   };
 }
 
+/// Only maps of planes are channels-last; those of attention are row-major.
+bool has_planes(const Case& c) { return c.inputs[0].size() == 4 && c.op != "softmax"; }
+
+Tensor drawn(const Case& c, const Shape& shape, uint64_t key) {
+  Tensor x = ingot::normal(shape, 0, 1, {key});
+  if (has_planes(c)) return x;
+  Tensor rows = ingot::empty(shape, ingot::DType::f32, ingot::Layout::row_major);
+  ingot::copy_into(rows, x);
+  return rows;
+}
+
 class Ours {
  public:
   Ours(const Case& c, const std::filesystem::path& folder) : forward_(c.forward) {
-    for (const Shape& shape : c.inputs)
-      inputs_.push_back(ingot::normal(shape, 0, 1, {static_cast<uint64_t>(inputs_.size())}).set_requires_grad());
+    for (const Shape& shape : c.inputs) inputs_.push_back(drawn(c, shape, inputs_.size()).set_requires_grad());
     const Tensor y = forward_(inputs_);
-    grad_ = ingot::normal(y.shape(), 0, 1, {100});
+    grad_ = drawn(c, y.shape(), 100);
     for (size_t i = 0; i < inputs_.size(); ++i)
       write_floats(folder / ("in" + std::to_string(i)), inputs_[i].to_vector<float>());
     write_floats(folder / "grad", grad_.to_vector<float>());
@@ -149,7 +159,8 @@ void prepare(Peer& peer, const Case& c, const Ours& ours, const std::filesystem:
   peer.ask("case " + c.op + " " + folder.string() + shapes);
   peer.ask("write " + folder.string());
   for (size_t i = 0; i < ours.results().size(); ++i)
-    check_close(ours.results()[i], read_floats(folder / ("out" + std::to_string(i))), 1e-4, peer.name() + " " + c.op);
+    check_close(ours.results()[i], read_floats(folder / ("out" + std::to_string(i))), 1e-4,
+                peer.name() + " " + c.op + ", result " + std::to_string(i));
 }
 
 void print(const Case& c, const std::vector<Side>& sides) {
@@ -171,9 +182,8 @@ void measure(const Case& c, const std::vector<std::shared_ptr<Peer>>& peers, int
   const Scratch scratch;
   const auto ours = std::make_shared<Ours>(c, scratch.folder);
   std::vector<Side> sides{{"Ingot", [ours](int steps) { return fastest(steps, [&] { return ours->step(); }); }}};
-  const bool planes = c.inputs[0].size() == 4 && c.op != "softmax";
   for (const auto& peer : peers) {
-    if (&peer != &peers[0] && !planes) continue;  // the layouts are one
+    if (&peer != &peers[0] && !has_planes(c)) continue;  // the layouts are one
     prepare(*peer, c, *ours, scratch.folder);
     sides.push_back(Side::of(peer));
   }
