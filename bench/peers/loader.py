@@ -1,15 +1,15 @@
 """A peer of bench/loader.cpp: PyTorch's DataLoader over Fashion-MNIST in memory, from bytes to normalised floats.
 
 Usage: loader.py sample|batch WORKERS BATCH ORDER. `sample` fetches image by image and collates; `batch` gives the data set
-the indices of a whole batch at once, which is the fastest form that PyTorch has. ORDER is a file of i64 indices. For
-each line `epoch` it runs one and writes the seconds of the whole and until the first batch; for each line `write FILE`
-it writes the first 64 batches as raw f32.
+the indices of a whole batch at once, which is the fastest form that PyTorch has. ORDER is a file of i64 indices. A
+step is an epoch, timed whole and until the first batch; `write FILE` writes the first 64 batches as raw f32.
 """
 import gzip
 import sys
 import time
 
 import numpy as np
+import peer
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
@@ -37,16 +37,21 @@ if form == "sample":
     loader = DataLoader(Images(), batch_size=batch, sampler=order, num_workers=workers)
 else:
     loader = DataLoader(Images(), batch_size=None, sampler=BatchSampler(order, batch, False), num_workers=workers)
-print(f"PyTorch {torch.__version__}, by {form}, {workers} workers", flush=True)
-for line in sys.stdin:
+
+
+def epoch():
     start, first, count = time.perf_counter(), None, 0
-    if line.startswith("write "):
-        with open(line.split()[1], "wb") as file:
-            for (x, _), _ in zip(loader, range(64)):
-                file.write(x.numpy().tobytes())
-    else:
-        for x, y in loader:
-            first = first or time.perf_counter() - start
-            count += len(y)
-        assert count == len(order)
-    print(time.perf_counter() - start, first or 0, flush=True)
+    for x, y in loader:
+        first = first or time.perf_counter() - start
+        count += len(y)
+    assert count == len(order)
+    return 1e3 * (time.perf_counter() - start), 1e3 * first
+
+
+def write(path):
+    with open(path, "wb") as file:
+        for (x, _), _ in zip(loader, range(64)):
+            file.write(x.numpy().tobytes())
+
+
+peer.serve(f", by {form}, {workers} workers", epoch, write=write)

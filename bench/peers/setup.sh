@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 dir=$(realpath -m "${1:-build/peers}")
 python3 -m venv "$dir"
 . "$dir/bin/activate"
-pip install -q numpy sympy networkx jinja2 filelock typing_extensions fsspec
+pip install -q numpy pillow safetensors sympy networkx jinja2 filelock typing_extensions fsspec
 pip install -q --no-deps torch torchvision nvidia-cufile nvidia-cusparselt-cu13 nvidia-nvshmem-cu13 nvidia-nccl-cu13
 libs=$(find "$dir" \( -name 'libcufile.so.0' -o -name 'libcusparseLt.so.0' -o -name 'libnvshmem_host.so.3' \
   -o -name 'libnccl.so.2' \) -exec dirname {} \; | sort -u | paste -sd:)

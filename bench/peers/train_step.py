@@ -1,11 +1,11 @@
 """A peer of bench/train_step.cpp: PyTorch's training step on two threads.
 
-Usage: train_step.py small|resnet18|resnet50 BATCH nchw|nhwc. Writes a line that names it; then, for each line N that it
-reads, runs N steps and writes the milliseconds of the fastest: whole, forward, backward, optimiser.
+Usage: train_step.py small|NETWORK BATCH nchw|nhwc, NETWORK one of torchvision's. The parts of a step are the whole,
+forward, backward, optimiser.
 """
 import sys
-import time
 
+import peer
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -18,7 +18,6 @@ def small():
     return nn.Sequential(*block(1, 32), *block(32, 64), nn.Flatten(), nn.Linear(64 * 49, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
-torch.set_num_threads(2)
 torch.manual_seed(0)
 which, batch, layout = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 model = (small() if which == "small" else getattr(tv.models, which)()).train()
@@ -27,20 +26,18 @@ y = torch.randint(0, 10, (batch,))
 if layout == "nhwc":
     model, x = model.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
 optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=1e-4, foreach=True)
+loss = None
+
+
+def forward():
+    global loss
+    optimizer.zero_grad()
+    loss = F.cross_entropy(model(x), y)
 
 
 def step():
-    a = time.perf_counter()
-    optimizer.zero_grad()
-    loss = F.cross_entropy(model(x), y)
-    b = time.perf_counter()
-    loss.backward()
-    c = time.perf_counter()
-    optimizer.step()
-    d = time.perf_counter()
-    return d - a, b - a, c - b, d - c
+    parts = peer.timed(forward, lambda: loss.backward(), optimizer.step)
+    return [sum(parts), *parts]
 
 
-print(f"PyTorch {torch.__version__} {layout}", flush=True)
-for line in sys.stdin:
-    print(*(1e3 * t for t in min(step() for _ in range(int(line)))), flush=True)
+peer.serve(f" {layout}", step)

@@ -32,9 +32,8 @@ HWY_INLINE V silu(F32 d, V x) {
   return hn::Mul(s, hn::MulAdd(x, one_less(s), constant(1)));
 }
 HWY_INLINE V gelu(F32 d, V x) {
-  const V cdf = hn::MulAdd(math::erf(d, hn::Mul(x, constant(0.707106781186547524f))), constant(0.5f), constant(0.5f));
-  const V density = hn::Mul(math::exp(d, hn::Mul(hn::Mul(x, x), constant(-0.5f))), constant(0.398942280401432678f));
-  return hn::MulAdd(x, density, cdf);
+  const auto [share, bell] = math::normal(d, x);
+  return hn::MulAdd(x, hn::Mul(bell, constant(0.398942280401432678f)), share);
 }
 HWY_INLINE V hardswish(F32 d, V x) {
   const V middle = hn::MulAdd(x, constant(1.f / 3), constant(0.5f));

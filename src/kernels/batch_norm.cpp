@@ -64,7 +64,17 @@ std::vector<double> two_sums(const StridedLoops<N>& places, int64_t channels, co
   return partial;
 }
 
-int64_t places_grain(int64_t channels) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(channels, 1)); }
+/// The second pass over an array, of pieces from the last to the first: what the sums have just read is still in cache.
+template <int N, class Body>
+void walk_backwards(const StridedLoops<N>& places, int64_t channels, const Body& body) {
+  const int64_t piece = std::max<int64_t>(1, kGrain / std::max<int64_t>(channels, 1));
+  const int64_t pieces = places.numel() / piece;  // the last takes what is left
+  if (pieces <= 1) return places.walk(0, places.numel(), body);
+  parallel_parts(pieces, [&](int64_t part) {
+    const int64_t i = pieces - 1 - part;
+    places.walk(i * piece, i + 1 == pieces ? places.numel() : (i + 1) * piece, body);
+  });
+}
 
 template <class T>
 void stats(const Array& x, const Array& mean, const Array& variance) {
@@ -125,10 +135,8 @@ void apply(const Array& x, const Array& mean, const Array& invstd, const Array& 
   const auto kernel = kernels_for<T>({&x, &residual, &y}).apply;
   const StridedLoops<3> places(arrays, LoopOrder::memory, kOthers);
   const bool has_residual = static_cast<bool>(residual);
-  parallel_for(places.numel(), places_grain(count), [&](int64_t begin, int64_t end) {
-    places.walk(begin, end, [&](const Block<3>& block) {
-      for (int64_t r = 0; r < block.rows; ++r) kernel(block, r, channels, has_residual, relu);
-    });
+  walk_backwards(places, count, [&](const Block<3>& block) {
+    for (int64_t r = 0; r < block.rows; ++r) kernel(block, r, channels, has_residual, relu);
   });
 }
 
@@ -175,10 +183,8 @@ void grad_input(const Array& x, const ReluMask& relu, const Array& g, const Arra
   const StridedLoops<5> places(arrays, LoopOrder::memory, kOthers);
   const Mask mask = kind_of(relu);
   const bool residual = static_cast<bool>(dresidual);
-  parallel_for(places.numel(), places_grain(channel_count), [&](int64_t begin, int64_t end) {
-    places.walk(begin, end, [&](const Block<5>& block) {
-      for (int64_t r = 0; r < block.rows; ++r) kernel(block, r, channels, mask, residual);
-    });
+  walk_backwards(places, channel_count, [&](const Block<5>& block) {
+    for (int64_t r = 0; r < block.rows; ++r) kernel(block, r, channels, mask, residual);
   });
 }
 

@@ -52,10 +52,7 @@ HWY_INLINE V mish(F32 d, V x) {
   const V t = hn::Mul(e, hn::Add(e, constant(2)));
   return hn::Mul(x, hn::Div(t, hn::Add(t, constant(2))));
 }
-HWY_INLINE V gelu(F32 d, V x) {
-  const V e = math::erf(d, hn::Mul(x, constant(0.707106781186547524f)));
-  return hn::Mul(hn::Mul(constant(0.5f), x), hn::Add(constant(1), e));
-}
+HWY_INLINE V gelu(F32 d, V x) { return hn::Mul(x, math::normal(d, x).share); }
 HWY_INLINE V hardsigmoid(F32 d, V x) { return hn::Mul(clamp(d, hn::Add(x, constant(3)), 6), constant(1.f / 6)); }
 
 INGOT_UNARY(Neg, hn::Neg(x))

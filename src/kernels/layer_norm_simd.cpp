@@ -37,28 +37,43 @@ void forward(const float* x, const float* gamma, const float* beta, int64_t n, d
   });
 }
 
+struct Sums {
+  double u = 0, uh = 0;
+};
+
+// The sums over u and u h, and what the line adds to dgamma and dbeta, in one pass.
+template <class U, class H>
+HWY_INLINE Sums accumulate(const float* g, int64_t n, const U& u, const H& h, float* dgamma, float* dbeta) {
+  Sums sums;
+  for (int64_t first = 0; first < n; first += summed_at_once()) {
+    WideSum sum_u, sum_uh;
+    for_four_vectors(first, std::min(n, first + summed_at_once()), [&](int k, int64_t i, int64_t count) HWY_ATTR {
+      const V grad = read(g + i, count), centred = h(i, count), v = only_first(u(grad, i, count), count);
+      sum_u.add(k, v);
+      sum_uh.add(k, hn::Mul(v, centred));
+      if (dgamma == nullptr) return;
+      write(hn::MulAdd(grad, centred, read(dgamma + i, count)), dgamma + i, count);
+      write(hn::Add(grad, read(dbeta + i, count)), dbeta + i, count);
+    });
+    sums.u += sum_u.total();
+    sums.uh += sum_uh.total();
+  }
+  return sums;
+}
+
 void backward(const float* x, const float* g, const float* gamma, int64_t n, float mean, float rstd, float* dx,
               float* dgamma, float* dbeta) {
   const V centre = constant(mean), scale = constant(rstd);
   const auto h = [&](int64_t i, int64_t part) HWY_ATTR { return hn::Mul(hn::Sub(read(x + i, part), centre), scale); };
-  const auto u = [&](int64_t i, int64_t part) HWY_ATTR {
-    const V grad = read(g + i, part);
-    return gamma == nullptr ? grad : hn::Mul(grad, read(gamma + i, part));
-  };
-  if (dgamma != nullptr) {
-    fill_line(dgamma, n, [&](int64_t i, int64_t part) HWY_ATTR {
-      return hn::MulAdd(read(g + i, part), h(i, part), read(dgamma + i, part));
-    });
-    fill_line(dbeta, n,
-              [&](int64_t i, int64_t part) HWY_ATTR { return hn::Add(read(dbeta + i, part), read(g + i, part)); });
-  }
+  const auto u = [&](V grad, int64_t i, int64_t part)
+                     HWY_ATTR { return gamma == nullptr ? grad : hn::Mul(grad, read(gamma + i, part)); };
+  const Sums sums = accumulate(g, n, u, h, dgamma, dbeta);
   if (dx == nullptr) return;
   const auto count = static_cast<double>(n);
-  const V mean_u = constant(sum_over(n, u) / count);
-  const V mean_uh =
-      constant(sum_over(n, [&](int64_t i, int64_t part) HWY_ATTR { return hn::Mul(u(i, part), h(i, part)); }) / count);
+  const V mean_u = constant(sums.u / count), mean_uh = constant(sums.uh / count);
   fill_line(dx, n, [&](int64_t i, int64_t part) HWY_ATTR {
-    return hn::Mul(scale, hn::NegMulAdd(h(i, part), mean_uh, hn::Sub(u(i, part), mean_u)));
+    const V centred_u = hn::Sub(u(read(g + i, part), i, part), mean_u);
+    return hn::Mul(scale, hn::NegMulAdd(h(i, part), mean_uh, centred_u));
   });
 }
 

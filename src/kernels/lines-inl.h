@@ -23,27 +23,51 @@ HWY_INLINE void for_vectors(int64_t n, const Step& step, const Part& part) {
   if (i < n) part(i, n - i);
 }
 
-HWY_INLINE double sum_of_lanes(V v) {
-  HWY_ALIGN float values[hn::MaxLanes(F32())];
-  hn::Store(v, F32(), values);
-  double sum = 0;
-  for (size_t i = 0; i < hn::Lanes(F32()); ++i) sum += values[i];
-  return sum;
+/// A sum over many vectors: four side by side, since an addition takes as long as several loads.
+class WideSum {
+ public:
+  HWY_INLINE WideSum() : part_{hn::Zero(F32()), hn::Zero(F32()), hn::Zero(F32()), hn::Zero(F32())} {}
+  HWY_INLINE void add(int k, V v) { part_[k] = hn::Add(part_[k], v); }
+  HWY_INLINE double total() const {
+    const V all = hn::Add(hn::Add(part_[0], part_[1]), hn::Add(part_[2], part_[3]));
+    return static_cast<double>(hn::GetLane(hn::SumOfLanes(F32(), all)));
+  }
+
+ private:
+  V part_[4];
+};
+
+// step(k, i, -1) for whole vectors, k = 0..3 in turns, then step(0, i, n) for the n elements left.
+template <class Step>
+HWY_INLINE void for_four_vectors(int64_t begin, int64_t end, const Step& step) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(F32()));
+  int64_t i = begin;
+  for (; i + 4 * lanes <= end; i += 4 * lanes) {
+    step(0, i, int64_t{-1});
+    step(1, i + lanes, int64_t{-1});
+    step(2, i + 2 * lanes, int64_t{-1});
+    step(3, i + 3 * lanes, int64_t{-1});
+  }
+  for (; i + lanes <= end; i += lanes) step(0, i, int64_t{-1});
+  if (i < end) step(0, i, end - i);
 }
 
-// The sum of f(i, n) over a line, n as in `read`: f32 for a few vectors, then f64.
+HWY_INLINE V only_first(V v, int64_t n) {
+  return n < 0 ? v : hn::IfThenElseZero(hn::FirstN(F32(), static_cast<size_t>(n)), v);
+}
+
+/// Sums are in f32 for so many elements, then in f64.
+HWY_INLINE int64_t summed_at_once() { return static_cast<int64_t>(64 * hn::Lanes(F32())); }
+
+// The sum of f(i, n) over a line, n as in `read`.
 template <class F>
 HWY_INLINE double sum_over(int64_t n, const F& f) {
-  const auto block = static_cast<int64_t>(32 * hn::Lanes(F32()));
   double total = 0;
-  for (int64_t first = 0; first < n; first += block) {
-    V sum = hn::Zero(F32());
-    const auto step = [&](int64_t i) HWY_ATTR { sum = hn::Add(sum, f(first + i, -1)); };
-    for_vectors(std::min(block, n - first), step, [&](int64_t i, int64_t count) HWY_ATTR {
-      const auto valid = hn::FirstN(F32(), static_cast<size_t>(count));
-      sum = hn::Add(sum, hn::IfThenElseZero(valid, f(first + i, count)));
-    });
-    total += sum_of_lanes(sum);
+  for (int64_t first = 0; first < n; first += summed_at_once()) {
+    WideSum sum;
+    for_four_vectors(first, std::min(n, first + summed_at_once()),
+                     [&](int k, int64_t i, int64_t count) HWY_ATTR { sum.add(k, only_first(f(i, count), count)); });
+    total += sum.total();
   }
   return total;
 }

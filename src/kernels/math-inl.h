@@ -70,6 +70,20 @@ HWY_INLINE Vec<D> exp(D d, Vec<D> x) {
   return keep_nan<D>(x, hn::Mul(hn::Mul(p, power_of_two(d, half)), power_of_two(d, hn::Sub(n, half))));
 }
 
+/// e^x for x <= 0; below -87.3, where it would be denormal, it is 0. Adding 1.5 * 2^23 rounds to the nearest integer,
+/// which is then in the lowest bits: here with the exponent's bias, so that a shift makes 2^n of it.
+template <class D>
+HWY_INLINE Vec<D> exp_down(D d, Vec<D> x) {
+  constexpr float kHigh = 0x1.62e4p-1f, kLow = 1.42860682030941723e-6f;
+  const auto least = hn::Set(d, -87.3f), rounder = hn::Set(d, 0x1.8p23f + 127);
+  auto r = hn::Max(least, x);  // in this order of operands NaN stays
+  const auto biased = hn::MulAdd(r, hn::Set(d, 1.44269504088896341f), rounder);
+  const auto n = hn::Sub(biased, rounder);
+  r = hn::NegMulAdd(n, hn::Set(d, kLow), hn::NegMulAdd(n, hn::Set(d, kHigh), r));
+  const auto scale = hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(hn::RebindToSigned<D>(), biased)));
+  return hn::IfThenZeroElse(hn::Lt(x, least), hn::MulAdd(scale, expm1_small(d, r), scale));
+}
+
 /// e^x - 1 = 2^n (e^r - 1) + (2^n - 1), for x <= 30; below -30 it is -1 to the last bit.
 template <class D>
 HWY_INLINE Vec<D> expm1_bounded(D d, Vec<D> x) {
@@ -152,6 +166,25 @@ HWY_INLINE Vec<D> erf(D d, Vec<D> x) {
                  0.0003764772747406911f, -0.0002451864515371292f, 9.294974297866723e-05f);
   const auto far = hn::NegMulAdd(exp(d, hn::Neg(hn::Mul(magnitude, magnitude))), q, hn::Set(d, 1.f));
   return keep_nan<D>(x, hn::IfThenElse(hn::Lt(magnitude, hn::Set(d, 1.f)), near, hn::CopySign(far, x)));
+}
+
+/// Phi(x), the normal distribution's share below x, and e^(-x^2/2). The tail below -|x| is e^(-x^2/2) R(|x|), R a
+/// rational function fitted with a relative error of 5e-9 up to |x| = 13.2, beyond which the tail is 0: Phi errs by
+/// 6e-8, below 0 by no more than (4 + x^2) 6e-8 of itself.
+template <class D>
+struct Normal {
+  Vec<D> share, bell;
+};
+template <class D>
+HWY_INLINE Normal<D> normal(D d, Vec<D> x) {
+  const auto u = hn::Min(hn::Abs(x), hn::Set(d, 13.2f));
+  const auto bell = exp_down(d, hn::Mul(hn::Mul(x, x), hn::Set(d, -0.5f)));
+  const auto above =
+      polynomial(d, u, 0.5f, 0.4354578794960399f, 0.1811384509376851f, 0.039927661145614204f, 0.0040118525839551765f);
+  const auto below = polynomial(d, u, 1.f, 1.668800672521086f, 1.193783113819956f, 0.46393612724265f,
+                                0.10009127197710696f, 0.010056077683826584f);
+  const auto tail = hn::Mul(bell, hn::Div(above, below));
+  return {hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(hn::Set(d, 1.f), tail)), bell};
 }
 
 template <class D>

@@ -20,12 +20,20 @@ namespace ingot::kernels {
 /// its readers in y pass on.
 struct Average {
   const Array &x, &y;
-  PoolAxis rows, columns;
+  std::vector<Bin> rows, columns;                    // of y
+  std::vector<Readers> row_readers, column_readers;  // of x's places, backward
   int64_t divisor_override = 0;
 
-  double scale(const Bin& row, const Bin& column) const {
-    return 1.0 / static_cast<double>(divisor_override != 0 ? divisor_override : row.divisor * column.divisor);
+  double divisor(const Bin& row, const Bin& column) const {
+    return static_cast<double>(divisor_override != 0 ? divisor_override : row.divisor * column.divisor);
   }
+};
+
+/// The pixels that a pixel sums: how far their channels lie from those of the first, and what each is multiplied by.
+struct Taps {
+  std::vector<int64_t> at;
+  std::vector<double> share;  // empty: ones
+  double divisor = 1;
 };
 
 }  // namespace ingot::kernels
@@ -34,83 +42,87 @@ struct Average {
 HWY_BEFORE_NAMESPACE();
 namespace ingot::kernels::HWY_NAMESPACE {
 
-// Channels [c0, c1) of one output pixel: the sum of its window, divided.
-template <class T>
-void average_pixel(const Average& p, const T* x, T* y, const Bin& row, const Bin& column, int64_t c0, int64_t c1) {
-  using A = Accumulator<T>;
+constexpr int kSide = 4;  // vectors that are summed side by side: two cache lines of each tap, or more
+
+/// kVectors of to[c] = the sum over the taps of from[at + c] * share, over the divisor.
+template <class T, int kVectors>
+HWY_INLINE void sum_taps(const T* from, const Taps& taps, T* to) {
   const Lanes<T> d;
+  using A = Accumulator<T>;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const bool empty = row.begin >= row.end || column.begin >= column.end;
-  const A divisor = p.divisor_override != 0 ? A(p.divisor_override) : A(row.divisor * column.divisor);
-  int64_t c = c0;
-  if (p.x.strides[1] == 1 && p.y.strides[1] == 1 && !empty)
-    for (; c + lanes <= c1; c += lanes) {
-      auto sum = hn::Zero(d);
-      for (int64_t h = row.begin; h < row.end; ++h)
-        for (int64_t w = column.begin; w < column.end; ++w)
-          sum = hn::Add(sum, load(d, x + c + h * p.x.strides[2] + w * p.x.strides[3]));
-      store(hn::Div(sum, hn::Set(d, divisor)), d, y + c);
+  hn::Vec<Lanes<T>> sum[kVectors];
+  for (int k = 0; k < kVectors; ++k) sum[k] = hn::Zero(d);
+  for (size_t i = 0; i < taps.at.size(); ++i) {
+    const T* p = from + taps.at[i];
+    if (taps.share.empty()) {
+#pragma GCC unroll 4
+      for (int k = 0; k < kVectors; ++k) sum[k] = hn::Add(sum[k], load(d, p + k * lanes));
+      continue;
     }
+    const auto share = hn::Set(d, static_cast<A>(taps.share[i]));
+#pragma GCC unroll 4
+    for (int k = 0; k < kVectors; ++k) sum[k] = hn::MulAdd(load(d, p + k * lanes), share, sum[k]);
+  }
+  const auto divisor = hn::Set(d, static_cast<A>(taps.divisor));
+#pragma GCC unroll 4
+  for (int k = 0; k < kVectors; ++k) store(taps.share.empty() ? hn::Div(sum[k], divisor) : sum[k], d, to + k * lanes);
+}
+
+/// Channels [c0, c1) of a pixel of `b` from those of `a`.
+template <class T>
+void sum_channels(const Array& a, const T* from, const Taps& taps, const Array& b, T* to, int64_t c0, int64_t c1) {
+  using A = Accumulator<T>;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(Lanes<T>()));
+  int64_t c = c0;
+  if (a.strides[1] == 1 && b.strides[1] == 1) {
+    for (; c + kSide * lanes <= c1; c += kSide * lanes) sum_taps<T, kSide>(from + c, taps, to + c);
+    for (; c + lanes <= c1; c += lanes) sum_taps<T, 1>(from + c, taps, to + c);
+  }
   for (; c < c1; ++c) {
     A sum = 0;
-    for (int64_t h = row.begin; h < row.end; ++h)
-      for (int64_t w = column.begin; w < column.end; ++w)
-        sum += A(x[c * p.x.strides[1] + h * p.x.strides[2] + w * p.x.strides[3]]);
-    y[c * p.y.strides[1]] = T(empty ? A(0) : sum / divisor);
+    for (size_t i = 0; i < taps.at.size(); ++i)
+      sum += A(from[taps.at[i] + c * a.strides[1]]) * (taps.share.empty() ? A(1) : static_cast<A>(taps.share[i]));
+    to[c * b.strides[1]] = T(sum / static_cast<A>(taps.divisor));
   }
 }
 
 template <class T>
 void average_row(const Average& p, int64_t n, int64_t i, int64_t c0, int64_t c1) {
-  const Bin row = p.rows.bin(i);
+  const Bin row = p.rows[static_cast<size_t>(i)];
+  const T* x = p.x.as<T>() + n * p.x.strides[0] + row.begin * p.x.strides[2];
   T* y = p.y.as<T>() + n * p.y.strides[0] + i * p.y.strides[2];
-  for (int64_t j = 0; j < p.y.shape[3]; ++j)
-    average_pixel(p, p.x.as<T>() + n * p.x.strides[0], y + j * p.y.strides[3], row, p.columns.bin(j), c0, c1);
-}
-
-/// An output that reads a place: where it lies in a channel of y, and the share of its gradient that the place gets.
-struct Reader {
-  int64_t at;
-  double share;
-};
-
-inline void list_readers(const Average& p, std::pair<int64_t, int64_t> rows, int64_t w, std::vector<Reader>& readers) {
-  readers.clear();
-  const auto columns = p.columns.readers(w);
-  for (int64_t i = rows.first; i < rows.second; ++i) {
-    const Bin row = p.rows.bin(i);
-    if (row.begin >= row.end) continue;
-    for (int64_t j = columns.first; j < columns.second; ++j)
-      if (const Bin column = p.columns.bin(j); column.begin < column.end)
-        readers.push_back({i * p.y.strides[2] + j * p.y.strides[3], p.scale(row, column)});
+  Taps taps;
+  int64_t width = -1;  // of the window that the taps are of; most windows of a row are alike
+  for (const Bin& column : p.columns) {
+    if (column.end - column.begin != width) {
+      width = column.end - column.begin;
+      taps.at.clear();
+      for (int64_t h = 0; h < row.end - row.begin; ++h)
+        for (int64_t w = 0; w < width; ++w) taps.at.push_back(h * p.x.strides[2] + w * p.x.strides[3]);
+    }
+    taps.divisor = taps.at.empty() ? 1 : p.divisor(row, column);
+    sum_channels<T>(p.x, x + column.begin * p.x.strides[3], taps, p.y, y, c0, c1);
+    y += p.y.strides[3];
   }
 }
 
 template <class T>
 void spread_row(const Average& p, int64_t n, int64_t h, int64_t c0, int64_t c1) {
-  using A = Accumulator<T>;
-  const Lanes<T> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto rows = p.rows.readers(h);
-  const int64_t stride = p.y.strides[1];
+  const Readers rows = p.row_readers[static_cast<size_t>(h)];
   const T* g = p.y.as<T>() + n * p.y.strides[0];
-  std::vector<Reader> readers;
-  for (int64_t w = 0; w < p.x.shape[3]; ++w) {
-    list_readers(p, rows, w, readers);
-    T* dx = p.x.as<T>() + n * p.x.strides[0] + h * p.x.strides[2] + w * p.x.strides[3];
-    int64_t c = c0;
-    if (p.x.strides[1] == 1 && stride == 1)
-      for (; c + lanes <= c1; c += lanes) {
-        auto sum = hn::Zero(d);
-        for (const Reader& r : readers)
-          sum = hn::MulAdd(load(d, g + r.at + c), hn::Set(d, static_cast<A>(r.share)), sum);
-        store(sum, d, dx + c);
+  T* dx = p.x.as<T>() + n * p.x.strides[0] + h * p.x.strides[2];
+  Taps taps;
+  for (const Readers columns : p.column_readers) {
+    taps.at.clear(), taps.share.clear();
+    for (int64_t i = rows.begin; i < rows.end; ++i)
+      for (int64_t j = columns.begin; j < columns.end; ++j) {
+        const Bin &row = p.rows[static_cast<size_t>(i)], &column = p.columns[static_cast<size_t>(j)];
+        if (row.begin >= row.end || column.begin >= column.end) continue;
+        taps.at.push_back(i * p.y.strides[2] + j * p.y.strides[3]);
+        taps.share.push_back(1 / p.divisor(row, column));
       }
-    for (; c < c1; ++c) {
-      A sum = 0;
-      for (const Reader& r : readers) sum += A(g[r.at + c * stride]) * static_cast<A>(r.share);
-      dx[c * p.x.strides[1]] = T(sum);
-    }
+    sum_channels<T>(p.y, g, taps, p.x, dx, c0, c1);
+    dx += p.x.strides[3];
   }
 }
 
@@ -171,22 +183,27 @@ void average(const Average& p) {
             [&](int64_t n, int64_t i, int64_t c0, int64_t c1) { HWY_DYNAMIC_DISPATCH(forward)(p, n, i, c0, c1); });
 }
 
-void spread(const Average& p) {
+void spread(Average p) {
   active_isa();
+  p.row_readers = readers_of_places(p.rows, p.x.shape[2]);
+  p.column_readers = readers_of_places(p.columns, p.x.shape[3]);
   over_rows(p.x, p.x.shape[3],
             [&](int64_t n, int64_t h, int64_t c0, int64_t c1) { HWY_DYNAMIC_DISPATCH(backward)(p, n, h, c0, c1); });
 }
 
+Average pooling(const Array& x, const PoolAxis& rows, const PoolAxis& columns, const Array& y, int64_t divisor) {
+  return {x, y, rows.bins(), columns.bins(), {}, {}, divisor};
+}
+
 Average windows(const Array& x, const AvgPoolGeometry& g, const Array& y) {
-  return {x,
-          y,
-          {x.shape[2], y.shape[2], g.kernel.h, g.stride.h, g.padding.top, g.padding.bottom, g.count_include_pad},
-          {x.shape[3], y.shape[3], g.kernel.w, g.stride.w, g.padding.left, g.padding.right, g.count_include_pad},
-          g.divisor_override};
+  return pooling(x,
+                 {x.shape[2], y.shape[2], g.kernel.h, g.stride.h, g.padding.top, g.padding.bottom, g.count_include_pad},
+                 {x.shape[3], y.shape[3], g.kernel.w, g.stride.w, g.padding.left, g.padding.right, g.count_include_pad},
+                 y, g.divisor_override);
 }
 
 Average adaptive(const Array& x, const Array& y) {
-  return {x, y, {.size = x.shape[2], .outputs = y.shape[2]}, {.size = x.shape[3], .outputs = y.shape[3]}};
+  return pooling(x, {.size = x.shape[2], .outputs = y.shape[2]}, {.size = x.shape[3], .outputs = y.shape[3]}, y, 0);
 }
 
 }  // namespace

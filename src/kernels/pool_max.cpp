@@ -6,6 +6,8 @@
 
 #include <cmath>
 #include <limits>
+#include <span>
+#include <vector>
 
 #include "base/check.h"
 #include "base/isa.h"
@@ -27,31 +29,25 @@ T* at_pixel(const Array& a, int64_t n, int64_t h, int64_t w) {
   return a.as<T>() + n * a.strides[0] + h * a.strides[2] + w * a.strides[3];
 }
 
-/// One output pixel: where its window lies, and where its channels begin in x, y and index.
-template <class T>
-struct Pixel {
-  WindowTaps rows, columns;
-  const T* x;
-  T* y;
-  int32_t* index;  // null where nobody wants it
+/// One of the pixels that a window covers, from the first one: where its channels lie, and its place in the plane.
+struct Tap {
+  int64_t at, place;
 };
 
 template <class T>
-void max_scalar(const MaxPool& p, const Pixel<T>& pixel, int64_t c) {
+void max_scalar(const MaxPool& p, const T* x, int64_t first, std::span<const Tap> taps, T* y, int32_t* index,
+                int64_t c) {
   using A = Accumulator<T>;
   A best = -std::numeric_limits<A>::infinity();
-  int64_t place =
-      pixel.rows.is_empty() || pixel.columns.is_empty() ? -1 : pixel.rows.begin * p.x.shape[3] + pixel.columns.begin;
-  const T* x = pixel.x + c * p.x.strides[1];
-  for (int64_t h = pixel.rows.begin; h < pixel.rows.end; h += pixel.rows.step)
-    for (int64_t w = pixel.columns.begin; w < pixel.columns.end; w += pixel.columns.step) {
-      const A value = x[h * p.x.strides[2] + w * p.x.strides[3]];
-      if (!(value > best || std::isnan(value))) continue;
-      best = value;
-      place = h * p.x.shape[3] + w;
-    }
-  pixel.y[c * p.y.strides[1]] = T(best);
-  if (pixel.index) pixel.index[c * p.index.strides[1]] = static_cast<int32_t>(place);
+  int64_t place = taps.empty() ? -1 : first;
+  for (const Tap& tap : taps) {
+    const A value = x[tap.at + c * p.x.strides[1]];
+    if (!(value > best || std::isnan(value))) continue;
+    best = value;
+    place = first + tap.place;
+  }
+  y[c * p.y.strides[1]] = T(best);
+  if (index) index[c * p.index.strides[1]] = static_cast<int32_t>(place);
 }
 
 // The places of a vector's lanes are i32 in memory, and as wide as the values in registers.
@@ -74,34 +70,47 @@ void store_index(D d, hn::Vec<D> places, int32_t* p) {
   }
 }
 
-// Channels [0, vectors * lanes) whose stride is 1; returns how many that were.
-template <class T, bool kIndex>
-int64_t max_vectors(const MaxPool& p, const Pixel<T>& pixel) {
+constexpr int kSide = 4;  // vectors that go through the taps side by side
+
+// kVectors of channels whose stride is 1.
+template <class T, bool kIndex, int kVectors>
+HWY_INLINE void max_vectors(const T* x, int64_t first, std::span<const Tap> taps, T* y, int32_t* index) {
   const Lanes<T> d;
   const hn::RebindToSigned<Lanes<T>> di;
   using I = hn::TFromD<decltype(di)>;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const bool empty = pixel.rows.is_empty() || pixel.columns.is_empty();
-  const I start = empty ? I(-1) : static_cast<I>(pixel.rows.begin * p.x.shape[3] + pixel.columns.begin);
-  int64_t c = 0;
-  for (; c + lanes <= p.x.shape[1]; c += lanes) {
-    auto best = hn::Set(d, -std::numeric_limits<Accumulator<T>>::infinity());
-    auto places = hn::Set(di, start);
-    for (int64_t h = pixel.rows.begin; h < pixel.rows.end; h += pixel.rows.step) {
-      const T* row = pixel.x + c + h * p.x.strides[2];
-      for (int64_t w = pixel.columns.begin; w < pixel.columns.end; w += pixel.columns.step) {
-        const auto value = load(d, row + w * p.x.strides[3]);
-        const auto better = hn::Or(hn::Gt(value, best), hn::IsNaN(value));
-        best = hn::IfThenElse(better, value, best);
-        if constexpr (kIndex) {
-          const auto here = hn::Set(di, static_cast<I>(h * p.x.shape[3] + w));
-          places = hn::IfThenElse(hn::RebindMask(di, better), here, places);
-        }
-      }
-    }
-    store(best, d, pixel.y + c);
-    if constexpr (kIndex) store_index(di, places, pixel.index + c);
+  hn::Vec<Lanes<T>> best[kVectors];
+  hn::Vec<decltype(di)> places[kVectors];
+  for (int k = 0; k < kVectors; ++k) {
+    best[k] = hn::Set(d, -std::numeric_limits<Accumulator<T>>::infinity());
+    places[k] = hn::Set(di, static_cast<I>(taps.empty() ? -1 : first));
   }
+  for (const Tap& tap : taps) {
+    const auto here = hn::Set(di, static_cast<I>(first + tap.place));
+#pragma GCC unroll 4
+    for (int k = 0; k < kVectors; ++k) {
+      const auto value = load(d, x + tap.at + k * lanes);
+      const auto better = hn::Or(hn::Gt(value, best[k]), hn::IsNaN(value));
+      best[k] = hn::IfThenElse(better, value, best[k]);
+      if constexpr (kIndex) places[k] = hn::IfThenElse(hn::RebindMask(di, better), here, places[k]);
+    }
+  }
+  for (int k = 0; k < kVectors; ++k) {
+    store(best[k], d, y + k * lanes);
+    if constexpr (kIndex) store_index(di, places[k], index + k * lanes);
+  }
+}
+
+// The channels [0, result), those that fill whole vectors.
+template <class T, bool kIndex>
+int64_t max_channels(const MaxPool& p, const T* x, int64_t first, std::span<const Tap> taps, T* y, int32_t* index) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(Lanes<T>()));
+  const int64_t channels = p.x.shape[1];
+  int64_t c = 0;
+  for (; c + kSide * lanes <= channels; c += kSide * lanes)
+    max_vectors<T, kIndex, kSide>(x + c, first, taps, y + c, kIndex ? index + c : nullptr);
+  for (; c + lanes <= channels; c += lanes)
+    max_vectors<T, kIndex, 1>(x + c, first, taps, y + c, kIndex ? index + c : nullptr);
   return c;
 }
 
@@ -110,13 +119,26 @@ void max_row(const MaxPool& p, int64_t n, int64_t i) {
   const auto& [kernel, stride, dilation, padding] = p.geometry;
   const bool dense = p.x.strides[1] == 1 && p.y.strides[1] == 1 && (!p.index || p.index.strides[1] == 1);
   const WindowTaps rows(i, kernel.h, stride.h, dilation.h, padding.top, p.x.shape[2]);
+  std::vector<Tap> taps;
+  int64_t width = -1;  // of the window that the taps are of; most windows of a row are alike
   for (int64_t j = 0; j < p.y.shape[3]; ++j) {
-    const Pixel<T> pixel{rows, WindowTaps(j, kernel.w, stride.w, dilation.w, padding.left, p.x.shape[3]),
-                         p.x.as<T>() + n * p.x.strides[0], at_pixel<T>(p.y, n, i, j),
-                         p.index ? at_pixel<int32_t>(p.index, n, i, j) : nullptr};
+    const WindowTaps columns(j, kernel.w, stride.w, dilation.w, padding.left, p.x.shape[3]);
+    if (columns.end - columns.begin != width) {
+      width = columns.end - columns.begin;
+      taps.clear();
+      for (int64_t h = 0; h < rows.end - rows.begin; h += rows.step)
+        for (int64_t w = 0; w < width; w += columns.step)
+          taps.push_back({h * p.x.strides[2] + w * p.x.strides[3], h * p.x.shape[3] + w});
+    }
+    const T* x = at_pixel<T>(p.x, n, rows.begin, columns.begin);
+    const int64_t first = rows.begin * p.x.shape[3] + columns.begin;
+    T* y = at_pixel<T>(p.y, n, i, j);
+    int32_t* index = p.index ? at_pixel<int32_t>(p.index, n, i, j) : nullptr;
     int64_t c = 0;
-    if (dense) c = p.index ? max_vectors<T, true>(p, pixel) : max_vectors<T, false>(p, pixel);
-    for (; c < p.x.shape[1]; ++c) max_scalar(p, pixel, c);
+    if (dense)
+      c = index ? max_channels<T, true>(p, x, first, taps, y, index)
+                : max_channels<T, false>(p, x, first, taps, y, index);
+    for (; c < p.x.shape[1]; ++c) max_scalar(p, x, first, taps, y, index, c);
   }
 }
 
@@ -144,72 +166,91 @@ struct MaxPoolGrad {
   const PoolGeometry& geometry;
 };
 
-/// One pixel of dx: its place in the plane, and the outputs whose windows cover it.
+/// The outputs whose windows cover a pixel of dx, and where the channels of the first lie in g and the index.
+template <class T>
 struct Covered {
-  int64_t n, place;
-  WindowReaders rows, columns;
+  int64_t rows, columns, place;
+  const T* g;
+  const int32_t* index;
 };
 
 // The outputs are added in their order. What the places say decides only whether a gradient counts, never where it is
 // written: a graph from a file may hand in anything.
 template <class T>
-void grad_scalar(const MaxPoolGrad& p, const Covered& at, T* dx, int64_t c) {
+void grad_scalar(const MaxPoolGrad& p, const Covered<T>& at, T* dx, int64_t c) {
   Accumulator<T> sum = 0;
-  for (int64_t i = at.rows.begin; i < at.rows.end; ++i)
-    for (int64_t j = at.columns.begin; j < at.columns.end; ++j)
-      if (at_pixel<int32_t>(p.index, at.n, i, j)[c * p.index.strides[1]] == at.place)
-        sum += Accumulator<T>(at_pixel<T>(p.g, at.n, i, j)[c * p.g.strides[1]]);
+  for (int64_t i = 0; i < at.rows; ++i)
+    for (int64_t j = 0; j < at.columns; ++j) {
+      const int32_t* index = at.index + i * p.index.strides[2] + j * p.index.strides[3];
+      const T* g = at.g + i * p.g.strides[2] + j * p.g.strides[3];
+      if (index[c * p.index.strides[1]] == at.place) sum += Accumulator<T>(g[c * p.g.strides[1]]);
+    }
   dx[c * p.dx.strides[1]] = T(sum);
 }
 
-template <class T>
-int64_t grad_vectors(const MaxPoolGrad& p, const Covered& at, T* dx) {
+template <class T, int kVectors>
+HWY_INLINE void grad_vectors(const MaxPoolGrad& p, const Covered<T>& at, int64_t c, T* dx) {
   const Lanes<T> d;
   const hn::RebindToSigned<Lanes<T>> di;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto place = hn::Set(di, static_cast<hn::TFromD<decltype(di)>>(at.place));
-  int64_t c = 0;
-  for (; c + lanes <= p.dx.shape[1]; c += lanes) {
-    auto sum = hn::Zero(d);
-    for (int64_t i = at.rows.begin; i < at.rows.end; ++i)
-      for (int64_t j = at.columns.begin; j < at.columns.end; ++j) {
-        const auto chosen = hn::Eq(load_index(di, at_pixel<int32_t>(p.index, at.n, i, j) + c), place);
-        const auto value = load(d, at_pixel<T>(p.g, at.n, i, j) + c);
-        sum = hn::Add(sum, hn::IfThenElseZero(hn::RebindMask(d, chosen), value));
+  const auto wanted = hn::Set(di, static_cast<hn::TFromD<decltype(di)>>(at.place));
+  hn::Vec<Lanes<T>> sum[kVectors];
+  for (int k = 0; k < kVectors; ++k) sum[k] = hn::Zero(d);
+  for (int64_t i = 0; i < at.rows; ++i) {
+    const T* g = at.g + c + i * p.g.strides[2];
+    const int32_t* index = at.index + c + i * p.index.strides[2];
+    for (int64_t j = 0; j < at.columns; ++j, g += p.g.strides[3], index += p.index.strides[3]) {
+#pragma GCC unroll 4
+      for (int k = 0; k < kVectors; ++k) {
+        const auto chosen = hn::Eq(load_index(di, index + k * lanes), wanted);
+        sum[k] = hn::Add(sum[k], hn::IfThenElseZero(hn::RebindMask(d, chosen), load(d, g + k * lanes)));
       }
-    store(sum, d, dx + c);
+    }
   }
-  return c;
+  for (int k = 0; k < kVectors; ++k) store(sum[k], d, dx + c + k * lanes);
 }
 
 template <class T>
-void grad_row(const MaxPoolGrad& p, int64_t n, int64_t h) {
+void grad_row(const MaxPoolGrad& p, int64_t n, int64_t h, std::span<const WindowReaders> columns) {
   const auto& [kernel, stride, dilation, padding] = p.geometry;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(Lanes<T>()));
   const bool dense = p.g.strides[1] == 1 && p.index.strides[1] == 1 && p.dx.strides[1] == 1;
   const WindowReaders rows(h, kernel.h, stride.h, dilation.h, padding.top, p.g.shape[2]);
-  for (int64_t w = 0; w < p.dx.shape[3]; ++w) {
-    const Covered at{n, h * p.dx.shape[3] + w, rows,
-                     WindowReaders(w, kernel.w, stride.w, dilation.w, padding.left, p.g.shape[3])};
-    T* dx = at_pixel<T>(p.dx, n, h, w);
-    int64_t c = dense ? grad_vectors(p, at, dx) : 0;
-    for (; c < p.dx.shape[1]; ++c) grad_scalar(p, at, dx, c);
+  const int64_t channels = p.dx.shape[1], width = p.dx.shape[3];
+  const T* g = at_pixel<T>(p.g, n, rows.begin, 0);
+  const auto* index = at_pixel<int32_t>(p.index, n, rows.begin, 0);
+  T* dx = at_pixel<T>(p.dx, n, h, 0);
+  for (int64_t w = 0; w < width; ++w, dx += p.dx.strides[3]) {
+    const WindowReaders& reader = columns[static_cast<size_t>(w)];
+    const Covered<T> at{rows.end - rows.begin, reader.end - reader.begin, h * width + w,
+                        g + reader.begin * p.g.strides[3], index + reader.begin * p.index.strides[3]};
+    int64_t c = 0;
+    if (dense) {
+      for (; c + kSide * lanes <= channels; c += kSide * lanes) grad_vectors<T, kSide>(p, at, c, dx);
+      for (; c + lanes <= channels; c += lanes) grad_vectors<T, 1>(p, at, c, dx);
+    }
+    for (; c < channels; ++c) grad_scalar(p, at, dx, c);
   }
 }
 
 void max_grad_rows(const Array& g, const Array& index, const PoolGeometry& geometry, const Array& dx, int64_t begin,
                    int64_t end) {
   const MaxPoolGrad p{g, index, dx, geometry};
+  std::vector<WindowReaders> columns;
+  for (int64_t w = 0; w < dx.shape[3]; ++w)
+    columns.emplace_back(w, geometry.kernel.w, geometry.stride.w, geometry.dilation.w, geometry.padding.left,
+                         g.shape[3]);
   for (int64_t row = begin; row < end; ++row) {
     const int64_t n = row / dx.shape[2], h = row % dx.shape[2];
     switch (dx.dtype) {
       case DType::f32:
-        grad_row<float>(p, n, h);
+        grad_row<float>(p, n, h, columns);
         break;
       case DType::f64:
-        grad_row<double>(p, n, h);
+        grad_row<double>(p, n, h, columns);
         break;
       default:
-        grad_row<bf16>(p, n, h);
+        grad_row<bf16>(p, n, h, columns);
         break;
     }
   }

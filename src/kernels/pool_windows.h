@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 namespace ingot::kernels {
 
@@ -49,19 +50,27 @@ struct PoolAxis {
     const int64_t inside_begin = std::clamp<int64_t>(begin, 0, size), inside_end = std::clamp<int64_t>(end, 0, size);
     return {inside_begin, inside_end, count_padding ? end - begin : inside_end - inside_begin};
   }
-  /// The outputs [first, last) that may read `place`; a bin among them is empty or holds it.
-  std::pair<int64_t, int64_t> readers(int64_t place) const {
-    const auto first_where = [&](auto holds) {
-      int64_t low = 0, high = outputs;
-      while (low < high) {
-        const int64_t middle = (low + high) / 2;
-        holds(bin(middle)) ? high = middle : low = middle + 1;
-      }
-      return low;
-    };
-    return {first_where([&](const Bin& b) { return b.end > place; }),
-            first_where([&](const Bin& b) { return b.begin > place; })};
+  std::vector<Bin> bins() const {
+    std::vector<Bin> all(static_cast<size_t>(outputs));
+    for (int64_t i = 0; i < outputs; ++i) all[static_cast<size_t>(i)] = bin(i);
+    return all;
   }
 };
+
+/// The outputs [begin, end) that may read a place; a bin among them is empty or holds it.
+struct Readers {
+  int64_t begin, end;
+};
+inline std::vector<Readers> readers_of_places(const std::vector<Bin>& bins, int64_t places) {
+  const auto outputs = static_cast<int64_t>(bins.size());
+  std::vector<Readers> readers(static_cast<size_t>(places));
+  Readers at{0, 0};
+  for (int64_t place = 0; place < places; ++place) {
+    while (at.begin < outputs && bins[static_cast<size_t>(at.begin)].end <= place) ++at.begin;
+    while (at.end < outputs && bins[static_cast<size_t>(at.end)].begin <= place) ++at.end;
+    readers[static_cast<size_t>(place)] = at;
+  }
+  return readers;
+}
 
 }  // namespace ingot::kernels

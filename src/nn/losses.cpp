@@ -2,6 +2,8 @@
 #include <limits>
 
 #include "nn/loss_parts.h"
+#include "ops/attrs.h"
+#include "ops/ops.h"
 #include "ops/rules.h"
 
 namespace ingot {
@@ -14,47 +16,25 @@ Tensor p_log_p(const Tensor& p) {
   return where(positive, p * log(where(positive, p, scalar(1, p.dtype()))), none);
 }
 
-/// Class indices next to scores [N,C,d...] or [C].
-struct Classes {
-  int64_t dim = 1;
-  Tensor index;   // of the scores' rank, with size 1 for the classes; 0 where ignored
-  Tensor counts;  // bool, of the target's shape: not ignored
+/// Throws Error unless the target [d...] holds class indices for scores [N,C,d...] or [C].
+void require_classes(const Tensor& x, const Tensor& target, std::optional<int64_t> ignored, std::string_view who) {
+  require(target.dtype() == DType::i64, who, "class indices must be i64, the target is {}", name_of(target.dtype()));
+  require(x.rank() >= 1, who, "the scores are a scalar, they must be [N,C,...] or [C]");
+  const int64_t dim = x.rank() == 1 ? 0 : 1;
+  Shape wanted = x.shape();
+  wanted.erase(static_cast<size_t>(dim));
+  require(target.shape() == wanted, who, "the target {} must be {} for scores {}", to_string(target.shape()),
+          to_string(wanted), to_string(x.shape()));
+  if (target.is_abstract()) return;
+  const int64_t classes = x.size(dim);
+  for (const int64_t t : target.to_vector<int64_t>())
+    require((t >= 0 && t < classes) || t == ignored, who, "the target {} is outside [0, {})", t, classes);
+}
 
-  Classes(const Tensor& x, const Tensor& target, std::optional<int64_t> ignored, std::string_view who)
-      : dim(x.rank() == 1 ? 0 : 1) {
-    require(target.dtype() == DType::i64, who, "class indices must be i64, the target is {}", name_of(target.dtype()));
-    check_shapes(x, target, who);
-    check_indices(x, target, ignored, who);
-    counts = ignored ? ne(target, static_cast<double>(*ignored)) : target >= 0.0;
-    index = unsqueeze(target * cast(counts, DType::i64), dim);
-  }
-
-  /// [d...] -> the entry of each target's class.
-  Tensor of(const Tensor& scores) const { return squeeze(gather(scores, dim, index), dim); }
-  /// The weight of each target's class, 0 where ignored; of the target's shape.
-  Tensor weights(const std::optional<Tensor>& weight, DType dtype) const {
-    Tensor mask = cast(counts, dtype);
-    if (!weight) return mask;
-    const Tensor flat = gather(*weight, 0, reshape(index, {-1}));
-    return reshape(flat, counts.shape()) * mask;
-  }
-
- private:
-  void check_shapes(const Tensor& x, const Tensor& target, std::string_view who) const {
-    Shape wanted = x.shape();
-    require(x.rank() >= 1, who, "the scores are a scalar, they must be [N,C,...] or [C]");
-    wanted.erase(static_cast<size_t>(dim));
-    require(target.shape() == wanted, who, "the target {} must be {} for scores {}", to_string(target.shape()),
-            to_string(wanted), to_string(x.shape()));
-  }
-  void check_indices(const Tensor& x, const Tensor& target, std::optional<int64_t> ignored,
-                     std::string_view who) const {
-    if (target.is_abstract()) return;
-    const int64_t classes = x.size(dim);
-    for (const int64_t t : target.to_vector<int64_t>())
-      require((t >= 0 && t < classes) || t == ignored, who, "the target {} is outside [0, {})", t, classes);
-  }
-};
+/// The scores [N,C] of each sample's target, [N].
+Tensor of_target(const Tensor& scores, const Tensor& target) {
+  return squeeze(gather(scores, 1, unsqueeze(target, 1)), 1);
+}
 
 void require_class_weight(const std::optional<Tensor>& weight, const Tensor& x, int64_t dim, std::string_view who) {
   if (!weight) return;
@@ -79,19 +59,22 @@ Tensor reduced(const Elements& e, Reduction reduction, std::string_view who) {
   return reduced(e.loss, reduction, who);
 }
 
-Elements nll(const Tensor& log_p, const Tensor& target, const std::optional<Tensor>& weight, int64_t ignore_index,
-             double smoothing, std::string_view who) {
-  const Classes classes(log_p, target, ignore_index, who);
-  require_class_weight(weight, log_p, classes.dim, who);
-  const Tensor weights = classes.weights(weight, log_p.dtype());
-  const Tensor denominator = detach(sum(weights));
-  Tensor loss = where(classes.counts, -(weights * classes.of(log_p)), scalar(0, log_p.dtype()));
-  if (smoothing > 0) {
-    const Tensor weighted = weight ? log_p * along_classes(*weight, log_p) : log_p;
-    const Tensor smooth = where(classes.counts, -sum(weighted, {classes.dim}), scalar(0, log_p.dtype()));
-    loss = loss * (1 - smoothing) + smooth * (smoothing / static_cast<double>(log_p.size(classes.dim).value()));
-  }
-  return {loss, denominator};
+Elements elements_of(const ClassLoss& loss) { return {loss.loss, detach(sum(loss.weight))}; }
+
+/// f(x, target) for [N,C,d...] and [N,d...]; scores [C] go as a batch of one.
+template <class F>
+Elements batched(const Tensor& x, const Tensor& target, const F& f) {
+  if (x.rank() > 1) return elements_of(f(x, target));
+  const ClassLoss one = f(unsqueeze(x, 0), unsqueeze(target, 0));
+  return elements_of({squeeze(one.loss, 0), one.weight});
+}
+
+Elements nll(const Tensor& log_p, const Tensor& target, const NllOptions& options) {
+  require_classes(log_p, target, options.ignore_index, "nll_loss");
+  require_class_weight(options.weight, log_p, log_p.rank() == 1 ? 0 : 1, "nll_loss");
+  return batched(log_p, target, [&](const Tensor& x, const Tensor& t) {
+    return nll_elements(x, t, options.weight, {.ignore_index = options.ignore_index});
+  });
 }
 
 Elements soft_cross_entropy(const Tensor& log_p, const Tensor& target, const CrossEntropyOptions& options) {
@@ -110,9 +93,10 @@ Elements cross_entropy_elements(const Tensor& x, const Tensor& target, const Cro
   require(options.label_smoothing >= 0 && options.label_smoothing <= 1, "cross_entropy",
           "label_smoothing is {}, it must be between 0 and 1", options.label_smoothing);
   require(x.rank() >= 1, "cross_entropy", "the scores are a scalar, they must be [N,C,...] or [C]");
-  const Tensor log_p = log_softmax(x, x.rank() == 1 ? 0 : 1);
-  if (target.shape() == x.shape()) return soft_cross_entropy(log_p, target, options);
-  return nll(log_p, target, options.weight, options.ignore_index, options.label_smoothing, "cross_entropy");
+  if (target.shape() == x.shape()) return soft_cross_entropy(log_softmax(x, x.rank() == 1 ? 0 : 1), target, options);
+  return batched(x, target, [&](const Tensor& scores, const Tensor& t) {
+    return cross_entropy_elements(scores, t, options.weight, {options.ignore_index, options.label_smoothing});
+  });
 }
 
 }  // namespace
@@ -133,12 +117,11 @@ LossSum cross_entropy_sum(const Tensor& x, const Tensor& target, const CrossEntr
 }
 
 Tensor nll_loss(const Tensor& log_p, const Tensor& target, const NllOptions& options) {
-  return reduced(nll(log_p, target, options.weight, options.ignore_index, 0, "nll_loss"), options.reduction,
-                 "nll_loss");
+  return reduced(nll(log_p, target, options), options.reduction, "nll_loss");
 }
 
 LossSum nll_loss_sum(const Tensor& log_p, const Tensor& target, const NllOptions& options) {
-  const Elements e = nll(log_p, target, options.weight, options.ignore_index, 0, "nll_loss");
+  const Elements e = nll(log_p, target, options);
   return {sum(e.loss), e.denominator};
 }
 
@@ -159,12 +142,12 @@ Tensor entropy(const Tensor& p, int64_t dim) { return -sum(p_log_p(p), {dim}); }
 Tensor multi_margin_loss(const Tensor& x, const Tensor& target, const MultiMarginOptions& options) {
   require(options.p == 1 || options.p == 2, "multi_margin_loss", "p is {}, it must be 1 or 2", options.p);
   require(x.rank() == 2, "multi_margin_loss", "the scores are {}, they must be [N,C]", to_string(x.shape()));
-  const Classes classes(x, target, std::nullopt, "multi_margin_loss");
+  require_classes(x, target, std::nullopt, "multi_margin_loss");
   require_class_weight(options.weight, x, 1, "multi_margin_loss");
   const Tensor others = 1.0 - one_hot(target, x.size(1), x.dtype());
-  const Tensor over = relu(x - gather(x, 1, classes.index) + options.margin) * others;
+  const Tensor over = relu(x - unsqueeze(of_target(x, target), 1) + options.margin) * others;
   Tensor loss = mean(options.p == 2 ? square(over) : over, {1});
-  if (options.weight) loss = loss * classes.weights(options.weight, x.dtype());
+  if (options.weight) loss = loss * gather(*options.weight, 0, target);
   return reduced(loss, options.reduction, "multi_margin_loss");
 }
 
@@ -172,10 +155,10 @@ Tensor crammer_singer_loss(const Tensor& x, const Tensor& target, const HingeOpt
   constexpr std::string_view kWho = "crammer_singer_loss";
   require(x.rank() == 2, kWho, "the scores are {}, they must be [N,C]", to_string(x.shape()));
   require(x.size(1) != 1, kWho, "there is one class, there must be others");
-  const Classes classes(x, target, std::nullopt, kWho);
+  require_classes(x, target, std::nullopt, kWho);
   const Tensor is_target = one_hot(target, x.size(1), x.dtype()) > 0.0;
   const Tensor others = where(is_target, scalar(-std::numeric_limits<double>::infinity(), x.dtype()), x);
-  const Tensor margin = relu(amax(others, {1}) - classes.of(x) + 1.0);
+  const Tensor margin = relu(amax(others, {1}) - of_target(x, target) + 1.0);
   return reduced(options.squared ? square(margin) : margin, options.reduction, kWho);
 }
 

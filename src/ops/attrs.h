@@ -40,6 +40,13 @@ struct DimAttrs {  // argmax, softmax, concat
   static constexpr auto fields = std::tuple{field("dim", &DimAttrs::dim)};
 };
 
+struct CrossEntropyAttrs {
+  int64_t ignore_index = -100;
+  double label_smoothing = 0;
+  static constexpr auto fields = std::tuple{field("ignore_index", &CrossEntropyAttrs::ignore_index),
+                                            field("label_smoothing", &CrossEntropyAttrs::label_smoothing)};
+};
+
 struct ShapeAttrs {  // reshape, expand
   Shape shape;
   static constexpr auto fields = std::tuple{field("shape", &ShapeAttrs::shape)};

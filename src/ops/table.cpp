@@ -73,6 +73,8 @@ constexpr const OpDef* kOps[] = {
     &kLogSoftmax,
     &kSoftmaxGrad,
     &kLogSoftmaxGrad,
+    &kCrossEntropy,
+    &kCrossEntropyGrad,
     &kNeg,
     &kAbs,
     &kSign,

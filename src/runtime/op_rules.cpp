@@ -96,6 +96,8 @@ constexpr OpRule kRules[] = {
     plain("log_softmax"),
     plain("softmax_grad"),
     plain("log_softmax_grad"),
+    plain("cross_entropy"),
+    plain("cross_entropy_grad"),
 };
 
 }  // namespace

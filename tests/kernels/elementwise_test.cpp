@@ -138,6 +138,23 @@ TEST(Elementwise, F32FunctionsErrByAtMostFourUlp) {
   }
 }
 
+// Phi errs by 6e-8 and rounding adds as much; below 0, where Phi is small, that holds relative to it.
+TEST(Elementwise, GeluIsExactToTheLastDigits) {
+  constexpr int64_t kCount = 400000;
+  TestArray x(DType::f32, {kCount}), one(DType::f32, {kCount}), y = x, slope = x;
+  x.fill_with([](int64_t i) { return -14 + 28 * double(i) / kCount; });
+  one.fill_with([](int64_t) { return 1; });
+  activate(Activation::gelu, 0, 0, x, y);
+  activation_grad(Activation::gelu, 0, x, one, slope);
+  for (int64_t i = 0; i < kCount; ++i) {
+    const double v = x[i], share = std::erfc(-v / std::sqrt(2)) / 2;
+    const double relative = (4 + v * v) * 6e-8;
+    ASSERT_NEAR(y[i], v * share, std::min(1.2e-7 * std::abs(v), relative * std::abs(v * share)) + 1e-36) << v;
+    const double density = std::exp(v * v / -2) / std::sqrt(8 * std::atan(1));
+    ASSERT_NEAR(slope[i], share + v * density, 2.4e-7) << v;
+  }
+}
+
 TEST(Elementwise, F32FunctionsOverEveryMagnitude) {
   TestArray x(DType::f32, {4000}), y(DType::f32, {4000});
   x.fill_with([](int64_t i) { return (i % 2 ? -1 : 1) * std::exp2(-149 + double(i) * 277 / 4000); });

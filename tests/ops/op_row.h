@@ -68,5 +68,6 @@ std::vector<OpRow> convolution_rows();
 std::vector<OpRow> product_rows();
 std::vector<OpRow> normalisation_rows();
 std::vector<OpRow> pooling_rows();
+std::vector<OpRow> loss_rows();
 
 }  // namespace ingot::test

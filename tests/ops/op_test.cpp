@@ -19,7 +19,7 @@ namespace {
 std::vector<OpRow> all_rows() {
   std::vector<OpRow> out;
   for (auto rows : {elementwise_rows(), shape_rows(), reduction_rows(), convolution_rows(), product_rows(),
-                    normalisation_rows(), pooling_rows()})
+                    normalisation_rows(), pooling_rows(), loss_rows()})
     out.insert(out.end(), rows.begin(), rows.end());
   return out;
 }
