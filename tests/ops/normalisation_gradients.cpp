@@ -1,4 +1,6 @@
+#include "ops/attrs.h"
 #include "ops/gradient_cases.h"
+#include "ops/ops.h"
 
 namespace ingot::test {
 namespace {
@@ -69,6 +71,20 @@ Body draw_instance_norm(RandomCase& c) {
   return [=](const Operands& in) { return instance_norm(in[x], in.optional(gamma), in.optional(beta), eps); };
 }
 
+Body draw_cross_entropy(RandomCase& c) {
+  const Shape shape = c.shape(2, 4);
+  const int64_t classes = shape[1].value();
+  Shape rest = shape;
+  rest.erase(1);
+  const Operand x = c.operand(shape);
+  const Tensor target = c.indices(rest, classes);
+  std::optional<Tensor> weight;
+  if (c.chance()) weight = uniform({classes}, 0.5, 2, RandomKey{static_cast<uint64_t>(c.number(0, 1000))}, DType::f64);
+  const CrossEntropyAttrs attrs{.ignore_index = c.number(-1, classes - 1),
+                                .label_smoothing = c.chance() ? c.real(0, 1) : 0};
+  return [=](const Operands& in) { return cross_entropy_elements(in[x], target, weight, attrs).loss; };
+}
+
 Body draw_dropout(RandomCase& c) {
   const Operand x = c.operand(c.shape(1, 5));
   const double p = c.real(0, 0.9);
@@ -87,6 +103,7 @@ std::vector<GradientCases> normalisation_gradients() {
       {"layer_norm", draw_layer_norm},
       {"group_norm", draw_group_norm},
       {"instance_norm", draw_instance_norm},
+      {"cross_entropy", draw_cross_entropy},
       {"dropout", draw_dropout},
   };
 }
