@@ -41,7 +41,7 @@ class SvmTraining : public testing::Test {
 };
 
 TEST_F(SvmTraining, TheSolverClosesTheGap) {
-  for (const auto& set : kCases) {
+  for (const auto& set : {kCases[0], kCases[3]}) {
     const auto log = epochs(config("{type: SvmSolver}", set), "run");
     ASSERT_EQ(log.size(), 14u);
     const EpochRecord& last = log.back();
@@ -58,18 +58,15 @@ TEST_F(SvmTraining, TheSolverClosesTheGap) {
 }
 
 TEST_F(SvmTraining, SGDComesNear) {
-  for (const auto& set : {kCases[0], kCases[3]}) {
-    const double least = *epochs(config("{type: SvmSolver}", set), "run").back().svm->dual;
-    auto longer = set;
-    longer.insert(longer.end(), {"epochs=40", "scheduler=[{type: PolynomialLR}]"});
-    const auto log = epochs(config("{type: SGD, lr: 0.01, momentum: 0.9}", longer), "sgd");
-    const SvmReport& found = *log.back().svm;
-    EXPECT_GE(found.objective, least * (1 - 1e-6));
-    EXPECT_LT(found.objective, 1.05 * least) << set[0] << set[1];
-    EXPECT_FALSE(found.dual.has_value());
-    EXPECT_LE(150 - found.zero_loss, found.support_vectors);
-    EXPECT_NEAR(log.back().train_loss, found.objective / (0.1 * 150), 0.02 * log.back().train_loss);
-  }
+  const double least = *epochs(config("{type: SvmSolver}"), "run").back().svm->dual;
+  const auto log =
+      epochs(config("{type: SGD, lr: 0.01, momentum: 0.9}", {"epochs=40", "scheduler=[{type: PolynomialLR}]"}), "sgd");
+  const SvmReport& found = *log.back().svm;
+  EXPECT_GE(found.objective, least * (1 - 1e-6));
+  EXPECT_LT(found.objective, 1.05 * least);
+  EXPECT_FALSE(found.dual.has_value());
+  EXPECT_LE(150 - found.zero_loss, found.support_vectors);
+  EXPECT_NEAR(log.back().train_loss, found.objective / (0.1 * 150), 0.02 * log.back().train_loss);
 }
 
 TEST_F(SvmTraining, AStepsLossIsTheObjective) {
@@ -82,9 +79,9 @@ TEST_F(SvmTraining, AStepsLossIsTheObjective) {
 
 TEST_F(SvmTraining, ResumesWithTheSameBits) {
   for (const char* optimizer : {"{type: SvmSolver}", "{type: SGD, lr: 0.01}"}) {
-    const TrainConfig c = config(optimizer, kCases[2]);
+    const TrainConfig c = config(optimizer, {kCases[2][0], "epochs=5"});
     train(c, {.out = root / "whole", .overwrite = true});
-    TrainOptions part{.out = root / "part", .overwrite = true, .stop = [](int64_t step) { return step >= 5; }};
+    TrainOptions part{.out = root / "part", .overwrite = true, .stop = [](int64_t step) { return step >= 3; }};
     EXPECT_TRUE(train(c, part).interrupted);
     EXPECT_FALSE(train(c, {.out = root / "part", .resume = true}).interrupted);
     for (const char* name : {"last.safetensors", "best.safetensors"})
@@ -114,7 +111,7 @@ TEST_F(SvmTraining, RefusesWhatDoesNotGoWithIt) {
     return error_of([&] { config(optimizer, std::move(set)); });
   };
   const std::string solver = "{type: SvmSolver}", sgd = "{type: SGD, lr: 0.1}";
-  EXPECT_THAT(refusal(solver, {"loss={_delete_: true, type: cross_entropy}"}),
+  EXPECT_THAT(refusal(solver, {"loss={type: cross_entropy}"}),
               HasSubstr("SvmSolver minimises the loss svm and no other"));
   EXPECT_THAT(refusal(sgd, {"model.type=small_cnn"}), HasSubstr("the loss svm is for the model linear, not small_cnn"));
   EXPECT_THAT(refusal("{type: AdamW}", {}), HasSubstr("weight_decay is 0.01, it must be 0"));
