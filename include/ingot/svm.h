@@ -54,9 +54,10 @@ struct SvmSolverOptions {
   int64_t newton_steps = 6;  // of a round at most
 };
 
-/// Solves the problem to any precision, all samples at once, without random numbers: the method of multipliers on its
-/// dual, each round a few steps of a semismooth Newton method (Yan & Li 2020, for the binary problem), whose systems
-/// conjugate gradients solve, preconditioned by the Cholesky factors of the classes' own blocks.
+/// Solves the problem to a gap of some 1e-5 of the objective (scores are f32), all samples at once, without random
+/// numbers: the method of multipliers on its dual, each round a few steps of a semismooth Newton method (Yan & Li 2020,
+/// for the binary problem), whose systems conjugate gradients solve, preconditioned by the Cholesky factors of the
+/// classes' own blocks.
 ///   D(alpha) = sum alpha - 1/2 ||w(alpha)||^2 [- 1/(4C) sum q], alpha >= 0
 /// has one multiplier for each margin that a sample is asked to keep, K or K - 1 of them. Those that end above 0 belong
 /// to support vectors: w(alpha) is made of these samples alone.
