@@ -132,6 +132,18 @@ Results infer_checked(const OpDef& op, std::span<const Spec> in, const Attrs& at
   return results;
 }
 
+namespace {
+
+/// Whether a text begins with "[op] ", and not with a shape.
+bool names_an_op(std::string_view text) {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789_";
+  const size_t end = text.find_first_not_of(kLetters, 1);
+  return text.starts_with('[') && end > 1 && text.substr(std::min(end, text.size())).starts_with("] ") &&
+         (text[1] < '0' || text[1] > '9');
+}
+
+}  // namespace
+
 Tensors apply_all(const OpDef& op, std::span<const Tensor> in, const Attrs& attrs) {
   try {
     return run(op, in, attrs);
@@ -139,7 +151,7 @@ Tensors apply_all(const OpDef& op, std::span<const Tensor> in, const Attrs& attr
     throw;
   } catch (const Error& e) {
     const std::string_view text = e.what();
-    if (text.starts_with('[')) throw;  // an op inside this one has named itself
+    if (names_an_op(text)) throw;  // one inside this one has named itself
     const std::string path = current_module_path();
     throw Error(fmt::format("[{}] {}{}{}", op.name, path, path.empty() ? "" : ": ", text));
   }

@@ -42,7 +42,7 @@ TEST(OpRefusals, Shapes) {
           {[] { permute(kRows, {0}); }, "[permute] 1 dimensions are named, the tensor has 2"},
           {[] { permute(kRows, {0, 0}); }, "[permute] dimension 0 is named twice"},
           {[] { expand(kRows, {3}); }, "[expand] [2, 3] has more dimensions than [3]"},
-          {[] { expand(kRows, {4, 3}); }, "[expand] [2, 3] does not expand to [4, 3]"},
+          {[] { expand(kRows, {4, 3}); }, "[expand] shapes [2, 3] and [4, 3] do not broadcast"},
           {[] { slice(kRows, 0, 0, 1, 0); }, "[slice] step is 0, it must be at least 1"},
           {[] { select(kRows, 1, 3); }, "[select] index 3 is outside the 3 of dimension 1"},
           {[] { concat({}, 0); }, "[concat] there is nothing to concatenate"},
