@@ -27,9 +27,9 @@ Spec check_classes(const InferArgs& a, size_t weight) {
   CHECK(equal_shapes(target.shape, wanted), "the target {} must be {} for scores {}", to_string(target.shape),
         to_string(wanted), to_string(x.shape));
   if (a.has(weight)) {
-    check_same_dtype(x, a.in[weight]);
     CHECK(a.in[weight].shape == Shape{x.shape[1]}, "the class weights {} must be [{}]", to_string(a.in[weight].shape),
           x.shape[1].str());
+    check_same_dtype(x, a.in[weight]);
   }
   return {.shape = target.shape, .dtype = x.dtype, .layout = target.layout};
 }
