@@ -20,9 +20,11 @@ namespace ingot::kernels {
 /// its readers in y pass on.
 struct Average {
   const Array &x, &y;
-  std::vector<Bin> rows, columns;                    // of y
-  std::vector<Readers> row_readers, column_readers;  // of x's places, backward
+  PoolAxis row_axis, column_axis;
   int64_t divisor_override = 0;
+  // Backward: the bins of y, and the readers of x's places.
+  std::vector<Bin> rows = {}, columns = {};
+  std::vector<Readers> row_readers = {}, column_readers = {};
 
   double divisor(const Bin& row, const Bin& column) const {
     return static_cast<double>(divisor_override != 0 ? divisor_override : row.divisor * column.divisor);
@@ -88,12 +90,13 @@ void sum_channels(const Array& a, const T* from, const Taps& taps, const Array& 
 
 template <class T>
 void average_row(const Average& p, int64_t n, int64_t i, int64_t c0, int64_t c1) {
-  const Bin row = p.rows[static_cast<size_t>(i)];
+  const Bin row = p.row_axis.bin(i);
   const T* x = p.x.as<T>() + n * p.x.strides[0] + row.begin * p.x.strides[2];
   T* y = p.y.as<T>() + n * p.y.strides[0] + i * p.y.strides[2];
-  Taps taps;
-  int64_t width = -1;  // of the window that the taps are of; most windows of a row are alike
-  for (const Bin& column : p.columns) {
+  thread_local Taps taps;  // kept, so that an engine that is warm allocates nothing
+  int64_t width = -1;      // of the window that the taps are of; most windows of a row are alike
+  for (int64_t j = 0; j < p.column_axis.outputs; ++j) {
+    const Bin column = p.column_axis.bin(j);
     if (column.end - column.begin != width) {
       width = column.end - column.begin;
       taps.at.clear();
@@ -185,25 +188,24 @@ void average(const Average& p) {
 
 void spread(Average p) {
   active_isa();
+  p.rows = p.row_axis.bins();
+  p.columns = p.column_axis.bins();
   p.row_readers = readers_of_places(p.rows, p.x.shape[2]);
   p.column_readers = readers_of_places(p.columns, p.x.shape[3]);
   over_rows(p.x, p.x.shape[3],
             [&](int64_t n, int64_t h, int64_t c0, int64_t c1) { HWY_DYNAMIC_DISPATCH(backward)(p, n, h, c0, c1); });
 }
 
-Average pooling(const Array& x, const PoolAxis& rows, const PoolAxis& columns, const Array& y, int64_t divisor) {
-  return {x, y, rows.bins(), columns.bins(), {}, {}, divisor};
-}
-
 Average windows(const Array& x, const AvgPoolGeometry& g, const Array& y) {
-  return pooling(x,
-                 {x.shape[2], y.shape[2], g.kernel.h, g.stride.h, g.padding.top, g.padding.bottom, g.count_include_pad},
-                 {x.shape[3], y.shape[3], g.kernel.w, g.stride.w, g.padding.left, g.padding.right, g.count_include_pad},
-                 y, g.divisor_override);
+  return {x,
+          y,
+          {x.shape[2], y.shape[2], g.kernel.h, g.stride.h, g.padding.top, g.padding.bottom, g.count_include_pad},
+          {x.shape[3], y.shape[3], g.kernel.w, g.stride.w, g.padding.left, g.padding.right, g.count_include_pad},
+          g.divisor_override};
 }
 
 Average adaptive(const Array& x, const Array& y) {
-  return pooling(x, {.size = x.shape[2], .outputs = y.shape[2]}, {.size = x.shape[3], .outputs = y.shape[3]}, y, 0);
+  return {x, y, {.size = x.shape[2], .outputs = y.shape[2]}, {.size = x.shape[3], .outputs = y.shape[3]}};
 }
 
 }  // namespace

@@ -119,8 +119,8 @@ void max_row(const MaxPool& p, int64_t n, int64_t i) {
   const auto& [kernel, stride, dilation, padding] = p.geometry;
   const bool dense = p.x.strides[1] == 1 && p.y.strides[1] == 1 && (!p.index || p.index.strides[1] == 1);
   const WindowTaps rows(i, kernel.h, stride.h, dilation.h, padding.top, p.x.shape[2]);
-  std::vector<Tap> taps;
-  int64_t width = -1;  // of the window that the taps are of; most windows of a row are alike
+  thread_local std::vector<Tap> taps;  // kept, so that an engine that is warm allocates nothing
+  int64_t width = -1;                  // of the window that the taps are of; most windows of a row are alike
   for (int64_t j = 0; j < p.y.shape[3]; ++j) {
     const WindowTaps columns(j, kernel.w, stride.w, dilation.w, padding.left, p.x.shape[3]);
     if (columns.end - columns.begin != width) {

@@ -63,7 +63,7 @@ struct Targets {
       : counts(ne(target, static_cast<double>(ignore_index))), index(target * cast(counts, DType::i64)) {}
 
   Tensor weights(const Tensor& class_weight, DType dtype) const {
-    const Tensor mask = cast(counts, dtype);
+    Tensor mask = cast(counts, dtype);
     if (!class_weight.defined()) return mask;
     return reshape(gather(class_weight, 0, reshape(index, {-1})), counts.shape()) * mask;
   }

@@ -60,6 +60,7 @@ const std::map<std::string, std::string> kPublic{
     {"averaging.h", "optim"},
     {"lbfgs.h", "optim"},
     {"optim.h", "optim"},
+    {"svm.h", "optim"},
     {"io.h", "io"},
     {"data.h", "data"},
     {"graph.h", "ir"},

@@ -28,7 +28,7 @@ class Calls {
     Tensors out;
     const int64_t usual = std::min(op.operands.most, op.operands.least + 2);
     for (int64_t left = chance(90) ? number(op.operands.least, usual) : number(0, 5); left > 0; --left)
-      out.push_back(operand(shape, out.size() == 1 && op.name == "max_pool2d_grad" ? DType::i32 : dtype));
+      out.push_back(likely(op, out.size(), shape, dtype));
     return out;
   }
 
@@ -45,6 +45,15 @@ class Calls {
   }
 
  private:
+  /// For ops that would take none by chance alone: the operand that they expect at this place, more or less.
+  Tensor likely(const OpDef& op, size_t place, Shape shape, DType dtype) {
+    if (place == 1 && op.name == "max_pool2d_grad") dtype = DType::i32;
+    if (place > 0 && op.name.starts_with("cross_entropy")) {
+      if (place == 1) dtype = DType::i64;
+      if (shape.size() > 1) shape.erase(1);
+    }
+    return operand(shape, dtype);
+  }
   AttrValue shape_near(const Shape& shape) {
     std::vector<Dim> out(shape.begin(), shape.end());
     for (Dim& d : out)
