@@ -5,7 +5,6 @@
 namespace ingot {
 namespace {
 
-ConfigSchema count() { return ConfigSchema::integer().at_least(1); }
 ConfigSchema count_or_null() { return count().or_null(); }
 
 }  // namespace
@@ -83,8 +82,7 @@ struct Section<SelectiveKernelOptions> : SelectiveKernelOptions {
 template <>
 struct Section<SimAMOptions> : SimAMOptions {
   static constexpr std::string_view kType = kName;
-  static constexpr auto config =
-      std::tuple{optional_key("lambda", &Section::lambda, [] { return ConfigSchema::number().at_least(0); })};
+  static constexpr auto config = std::tuple{optional_key("lambda", &Section::lambda, not_negative)};
 };
 template <>
 struct Section<TripletAttentionOptions> : TripletAttentionOptions {

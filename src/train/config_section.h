@@ -11,6 +11,9 @@
 // How sections of a configuration, and what stands in them, are described, read and written.
 namespace ingot {
 
+inline ConfigSchema count() { return ConfigSchema::integer().at_least(1); }
+inline ConfigSchema not_negative() { return ConfigSchema::number().at_least(0); }
+
 /// A section's struct with its name in the file, kType, and its keys, config.
 template <class S>
 struct Section;

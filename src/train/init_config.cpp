@@ -8,7 +8,6 @@ namespace ingot {
 namespace {
 
 ConfigSchema probability() { return ConfigSchema::number().within(0, 1).or_null(); }
-ConfigSchema not_negative() { return ConfigSchema::number().at_least(0); }
 
 }  // namespace
 

@@ -15,10 +15,8 @@
 namespace ingot {
 namespace {
 
-ConfigSchema count() { return ConfigSchema::integer().at_least(1); }
 ConfigSchema count_or_null() { return ConfigSchema::integer().at_least(1).or_null(); }
 ConfigSchema side() { return ConfigSchema::integer().within(1, 1 << 16); }  // of an image
-ConfigSchema not_negative() { return ConfigSchema::number().at_least(0); }
 ConfigSchema share() { return ConfigSchema::number().within(0, 1); }
 ConfigSchema share_or_null() { return ConfigSchema::number().within(0, 1).or_null(); }
 ConfigSchema length_or_null() { return ConfigSchema::number().at_least(0).or_null(); }

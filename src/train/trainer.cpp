@@ -53,7 +53,7 @@ struct Trainer::Impl {
   double train_step(const Batch& batch);
   void average_step();
   Module& averaged_model();
-  void end_epoch(double seconds, double samples_per_s, RunLog& log);
+  void end_epoch(double seconds, double samples_per_s, RunLog& log, std::optional<SvmReport> solved = {});
   [[noreturn]] void refuse_loss(double loss, const Batch& batch);
   void show_progress(const Stopwatch& epoch, int64_t samples_before);
   void resume();
@@ -202,7 +202,7 @@ bool Trainer::Impl::solve_epoch(RunLog& log) {
   loop.right = report.right;
   loop.loss_sum = svm->mean_loss(report) * static_cast<double>(report.samples);
   show_progress(epoch, 0);
-  end_epoch(epoch.seconds(), static_cast<double>(report.samples) / epoch.seconds(), log);
+  end_epoch(epoch.seconds(), static_cast<double>(report.samples) / epoch.seconds(), log, report);
   return loop.epoch == config.epochs || !options.stop || !options.stop(loop.step);
 }
 
@@ -256,7 +256,9 @@ void Trainer::Impl::refuse_loss(double value, const Batch& batch) {
        loop.step % batches + 1, where);
 }
 
-void Trainer::Impl::end_epoch(double train_seconds, double samples_per_s, RunLog& log) {
+/// `solved`: what the solver found of these weights, which need not be looked at again.
+void Trainer::Impl::end_epoch(double train_seconds, double samples_per_s, RunLog& log,
+                              std::optional<SvmReport> solved) {
   const Stopwatch validation;
   Module& now = has_average() ? averaged_model() : *model;
   const EvalResult result =
@@ -274,7 +276,7 @@ void Trainer::Impl::end_epoch(double train_seconds, double samples_per_s, RunLog
                            .seconds = train_seconds + validation.seconds(),
                            .samples_per_s = samples_per_s,
                            .best = best,
-                           .svm = svm ? std::optional(svm->report(now)) : std::nullopt};
+                           .svm = svm && !solved ? std::optional(svm->report(now)) : solved};
   ++loop.epoch;
   loop.loss_sum = 0, loop.right = 0, loop.samples = 0;
   if (best) loop.best_epoch = loop.epoch, loop.best_accuracy = result.accuracy;
