@@ -4,10 +4,12 @@
 Usage: check_zoo.py [--program build/release/zoo_check] [MODEL...]
 
 Needs Debian 12's python3-torch (1.13) and python3-torchvision (0.14), or later ones, and the program zoo_check, which
-`cmake --build --preset release` builds. Prints a line for each network and fails where a difference is above 1e-4.
+`cmake --build --preset release` builds. Prints a line for each network and fails where a difference is above 1e-4, but
+for scores in f32 of a network in which torchvision's own f32 is further off than that: these may be as far off as those.
 
 The truth is torchvision in f64. Each difference is relative to the largest value of the tensor that it is found in:
   eval   the scores in f32, with running statistics near those of the images
+  f64    the same in f64
   torch  the same for torchvision in f32: what rounding alone does
   loss   in f32, of a training step in which nothing is dropped
   step   all parameters and buffers after that step in f64. Each parameter has a learning rate of its own, so large that
@@ -178,10 +180,11 @@ def check(name, program, folder):
     save(folder / "input", {"x": x, "target": target, **lrs})
     single, double = (ingot(program, name, folder, dtype) for dtype in ("f32", "f64"))
     eval_, loss = (difference(single[key], truth[key]) for key in ("eval", "loss"))
+    exact = difference(double["eval"], truth["eval"])
     torch_eval = difference(rounded["eval"], truth["eval"])
     step, where = worst(double, truth)
-    passed = max(eval_, loss, step) <= TOLERANCE
-    figures = (eval_, torch_eval, loss, step, worst(single, truth)[0], worst(rounded, truth)[0])
+    passed = max(exact, loss, step) <= TOLERANCE and eval_ <= max(TOLERANCE, torch_eval)
+    figures = (eval_, exact, torch_eval, loss, step, worst(single, truth)[0], worst(rounded, truth)[0])
     print(f"{name:20}" + "".join(f" {x:8.1e}" for x in figures)
           + ("" if passed else f"  above {TOLERANCE}; step's is in {where}"), flush=True)
     return passed
@@ -199,7 +202,7 @@ def main():
     parser.add_argument("models", nargs="*", metavar="MODEL", help="all where none is named")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
-    print(f"{'model':20}" + "".join(f" {column:>8}" for column in ("eval", "torch", "loss", "step", "f32", "torch")))
+    print(f"{'model':20}" + "".join(f" {column:>8}" for column in ("eval", "f64", "torch", "loss", "step", "f32", "torch")))
     with tempfile.TemporaryDirectory() as folder:
         passed = [check(name, args.program, pathlib.Path(folder)) for name in args.models or NAMES]
     sys.exit(not all(passed))
