@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <span>
@@ -56,6 +57,9 @@ Tensors run_grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs
                  const TapeOptions& options, const GradOps& ops);
 
 uint32_t current_path_id();
+/// From now on, the number of the path of whatever runs is stored at `where`, by every thread, and `named` is called
+/// for each path that there is or comes to be. Null pointers end it.
+void publish_path(std::atomic<uint32_t>* where, void (*named)(uint32_t number, std::string_view text));
 std::string path_text(uint32_t id);
 /// Restores the path of a recorded call while its gradient runs.
 class PathScope {

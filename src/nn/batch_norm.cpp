@@ -35,24 +35,35 @@ Tensor BatchNormBase::forward_fused(const Tensor& x, const std::optional<Tensor>
     if (residual) y = y + *residual;
     return with_relu ? relu(y) : y;
   }
-  const BatchNormResult r = residual || with_relu
-                                ? batch_norm_train_fused(x, weight, bias, residual, with_relu, options.eps)
-                                : batch_norm_train(x, weight, bias, options.eps);
-  if (is_training() && running_mean && !r.mean.is_abstract()) {
+  const BatchSync::Result r = normalise(x, residual, with_relu);
+  if (is_training() && running_mean && !r.mean.is_abstract() && r.count > 0) {
     const auto batches = static_cast<double>(++*num_batches_tracked->mutable_data<int64_t>());
-    update_running_stats(r.mean, r.var, x.numel() / num_features, options.momentum.value_or(1 / batches));
+    update_running_stats(r.mean, r.var, r.count, options.momentum.value_or(1 / batches));
   }
   return r.y;
 }
 
+BatchSync::Result BatchNormBase::normalise(const Tensor& x, const std::optional<Tensor>& residual,
+                                           bool with_relu) const {
+  if (sync_)
+    if (auto r = sync_->normalise(x, weight, bias, residual, with_relu, options.eps)) return std::move(*r);
+  const BatchNormResult r = residual || with_relu
+                                ? batch_norm_train_fused(x, weight, bias, residual, with_relu, options.eps)
+                                : batch_norm_train(x, weight, bias, options.eps);
+  return {r.y, r.mean, r.var, x.is_abstract() ? 0 : (x.numel() / num_features).value()};
+}
+
+std::string BatchNormBase::str() const {
+  return sync_ ? fmt::format("SyncBatchNorm({})", extra_repr()) : NormBase::str();
+}
+
 void NormBase::update_running_stats(const Tensor& mean, const Tensor& var, int64_t count, double momentum) {
   const NoGrad no_grad;
-  const double bessel = static_cast<double>(count) / static_cast<double>(count - 1);
   const auto blend = [&](Tensor& running, const Tensor& batch, double factor) {
     copy_into(running, running * (1 - momentum) + cast(batch, running.dtype()) * (momentum * factor));
   };
   blend(*running_mean, mean, 1);
-  blend(*running_var, var, bessel);
+  if (count > 1) blend(*running_var, var, static_cast<double>(count) / static_cast<double>(count - 1));
 }
 
 void NormBase::reset_parameters(RandomKey) {

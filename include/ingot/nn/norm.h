@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -38,8 +39,25 @@ class NormBase : public Module {
   virtual void check_rank(const Tensor& x) const = 0;
   /// The same, and where it has not num_features channels.
   void check_input(const Tensor& x) const;
-  /// Moves the running statistics by a batch of `count` values a channel, given its mean and biased variance.
+  /// Moves the running statistics by a batch of `count` values a channel, given its mean and biased variance. One value
+  /// has no variance, and the running one stays.
   void update_running_stats(const Tensor& mean, const Tensor& var, int64_t count, double momentum);
+};
+
+/// Statistics of several ranks' batches in place of one's own. They are those of all values together: `count` a channel,
+/// over all ranks.
+class BatchSync {
+ public:
+  virtual ~BatchSync() = default;
+  struct Result {
+    Tensor y, mean, var;  // biased
+    int64_t count = 0;
+  };
+  /// y = relu(normalised x + residual), the ReLU only if `with_relu`. Nullopt where there is one rank, which normalises
+  /// by itself.
+  virtual std::optional<Result> normalise(const Tensor& x, const std::optional<Tensor>& weight,
+                                          const std::optional<Tensor>& bias, const std::optional<Tensor>& residual,
+                                          bool with_relu, double eps) const = 0;
 };
 
 /// y = (x - mean) / sqrt(var + eps) * weight + bias per channel, Ioffe & Szegedy 2015. In training with the batch's
@@ -49,11 +67,23 @@ class BatchNormBase : public NormBase {
   Tensor forward(const Tensor& x);
   /// relu(forward(x) + residual) in one pass over memory.
   Tensor forward_fused(const Tensor& x, const std::optional<Tensor>& residual, bool relu);
-  bool is_a(std::string_view type) const override { return type == "_BatchNorm" || NormBase::is_a(type); }
+  bool is_a(std::string_view type) const override {
+    return type == "_BatchNorm" || (sync_ && type == "SyncBatchNorm") || NormBase::is_a(type);
+  }
+  /// From now on, in training, with the statistics that `sync` gives; null: with one's own. dist has the one
+  /// (sync_batch_norm.h). Copies keep it, and a module with one is printed as SyncBatchNorm.
+  void set_sync(std::shared_ptr<const BatchSync> sync) { sync_ = std::move(sync); }
+  bool has_sync() const { return sync_ != nullptr; }
+  std::string str() const override;
 
  protected:
   explicit BatchNormBase(int64_t num_features, const BatchNormOptions& options = {})
       : NormBase(num_features, options) {}
+
+ private:
+  BatchSync::Result normalise(const Tensor& x, const std::optional<Tensor>& residual, bool with_relu) const;
+
+  std::shared_ptr<const BatchSync> sync_;
 };
 
 /// x [N,C] or [N,C,L].

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "ingot/communicator.h"
+
+namespace ingot {
+
+/// Whether mpirun or srun started this process as one of several, by the environment that they set.
+bool is_launched();
+/// "Open MPI v4.1.4, ...", or "" where Ingot was built without MPI.
+std::string mpi_version();
+
+/// This process as one of the ranks that mpirun or srun started, from now to the end of the object: one in a process.
+/// world() is theirs. Sets the number of threads (threads.h) to this rank's share of the CPUs that it may run on.
+/// A thread looks after the other ranks: when one of them dies, the job ends, and a message tells where it stood.
+/// Where the process was started alone, or Ingot was built without MPI, the world has one rank; but without MPI, as one
+/// of several, it throws Error.
+class Launch {
+ public:
+  explicit Launch(const CommunicatorOptions& options = {});
+  /// Waits for the other ranks; while an exception is on its way, it ends the job instead.
+  ~Launch();
+  Launch(const Launch&) = delete;
+  Launch& operator=(const Launch&) = delete;
+
+  /// What messages about a rank that is missing say of where it stands.
+  void set_step(int64_t step);
+  /// Ends all ranks, with this exit code.
+  [[noreturn]] void abort(int code);
+  /// Whether several threads of a rank may communicate at once.
+  bool threads() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;  // null: alone
+};
+
+}  // namespace ingot

@@ -1,0 +1,21 @@
+#include <cstdlib>
+
+#include "base/check.h"
+#include "ingot/launch.h"
+
+// In place of mpi/ where there is no MPI.
+namespace ingot {
+
+struct Launch::Impl {};
+
+std::string mpi_version() { return ""; }
+
+Launch::Launch(const CommunicatorOptions&) {
+  CHECK(!is_launched(), "this is one of several ranks, but Ingot was built without MPI (Debian's libopenmpi-dev)");
+}
+Launch::~Launch() = default;
+void Launch::set_step(int64_t) {}
+void Launch::abort(int code) { std::exit(code); }
+bool Launch::threads() const { return true; }
+
+}  // namespace ingot
