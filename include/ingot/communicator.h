@@ -57,6 +57,8 @@ class Communicator {
 
   int rank() const;
   int size() const;
+  /// Whether several threads of a rank may communicate at once, each on a communicator of its own.
+  bool concurrent() const;
   const CommunicatorOptions& options() const { return options_; }
 
   /// buffer = sum (or largest) of all ranks' buffers, the same bits on each.

@@ -104,6 +104,7 @@ Communicator::Communicator(std::shared_ptr<Transport> transport, const Communica
 
 int Communicator::rank() const { return transport_->rank(); }
 int Communicator::size() const { return transport_->size(); }
+bool Communicator::concurrent() const { return transport_->concurrent(); }
 
 void Communicator::finish(CollectiveRequest& request, const std::string& what) {
   const auto start = Clock::now();

@@ -20,7 +20,8 @@ class GroupSync : public BatchSync {
     const NoGrad no_grad;
     const auto row = [&stats = stats](int64_t i) { return reshape(slice(stats, 0, i, i + 1), {stats.size(1)}); };
     const auto count = static_cast<int64_t>(*stats.data<double>());
-    return Result{.y = y, .mean = row(1), .var = row(2) / static_cast<double>(std::max<int64_t>(count, 1)), .count = count};
+    return Result{
+        .y = y, .mean = row(1), .var = row(2) / static_cast<double>(std::max<int64_t>(count, 1)), .count = count};
   }
 
  private:

@@ -40,6 +40,7 @@ class Transport {
   virtual ~Transport() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
+  virtual bool concurrent() const { return true; }
   virtual std::unique_ptr<CollectiveRequest> start(const CollectiveCall& call) = 0;
   virtual std::shared_ptr<Transport> split(int color, int key) = 0;
   /// "rank 2 (pid 4711 on host) has not come; it is in step 12, layer2.0.bn1": of the ranks that keep the others

@@ -52,6 +52,7 @@ const std::map<std::string, std::string> kPublic{
     {"schedulers.h", "optim"},
     {"communicator.h", "dist"},
     {"collectives.h", "dist"},
+    {"data_parallel.h", "dist"},
     {"launch.h", "dist"},
     {"sync_batch_norm.h", "dist"},
     {"dataset.h", "data"},

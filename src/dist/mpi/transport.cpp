@@ -95,6 +95,11 @@ class MpiTransport : public Transport {
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
+  bool concurrent() const override {
+    int provided = MPI_THREAD_SINGLE;
+    MPI_Query_thread(&provided);
+    return provided == MPI_THREAD_MULTIPLE;
+  }
 
   std::unique_ptr<CollectiveRequest> start(const CollectiveCall& c) override {
     auto made = std::make_unique<MpiRequest>();
