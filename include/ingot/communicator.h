@@ -79,6 +79,8 @@ class Communicator {
   std::shared_ptr<Communicator> duplicate();
 
   Traffic traffic() const;
+  /// Lets the other ranks' collectives fail with this text, where they are threads.
+  void fail_others(const std::string& text);
 
  private:
   friend class Work;

@@ -145,7 +145,8 @@ std::optional<Batch> LoaderImpl::next(LoaderRun& run) {
     }
     count_skipped(*task);
     CHECK(task->batch_error.empty(), "{}", task->batch_error);
-    if (task->size() > 0) return std::move(task->batch);  // else all its samples were left out
+    // Without samples where all were left out, or a part is empty, which the other parts' ranks count on.
+    if (task->size() > 0 || options_.parts > 1) return std::move(task->batch);
   }
 }
 

@@ -57,9 +57,11 @@ int64_t BatchMaker::start_position() const { return sampler_ ? start_ * sampler_
 void BatchMaker::plan_by_sampler(LoadTask& task) const {
   const int64_t first = start_ + task.number * batch_size_, end = std::min(first + batch_size_, sampler_->size());
   const auto position = [&](int64_t i) { return i * sampler_->world() + sampler_->rank(); };
-  task.batch.position = position(first);
+  const int64_t share = (batch_size_ + options_.parts - 1) / options_.parts;
+  const int64_t from = std::min(first + options_.part * share, end), to = std::min(from + share, end);
+  task.batch.position = position(from);
   task.consumed = end - first;  // first: whatever the sampler throws, the batch after begins there
-  for (int64_t i = first; i < end; ++i) {
+  for (int64_t i = from; i < to; ++i) {
     task.indices.push_back(sampler_->at(order_key_, i));
     task.seeds.push_back(fold_in(sample_key_, static_cast<uint64_t>(position(i))).value);
   }

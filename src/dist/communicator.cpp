@@ -189,6 +189,8 @@ Traffic Communicator::traffic() const {
   return {.collectives = collectives_, .bytes = bytes_, .seconds = 1e-9 * static_cast<double>(nanoseconds_)};
 }
 
+void Communicator::fail_others(const std::string& text) { transport_->fail_others(text); }
+
 // ---- Lanes
 
 namespace {
@@ -253,6 +255,14 @@ Communicator& group(GroupId id) {
   return *found;
 }
 
+struct ThreadRank::Table : GroupTable {};
+
+ThreadRank::ThreadRank(std::shared_ptr<Communicator> world) : table_(std::make_unique<Table>()) {
+  table_->groups.push_back(std::move(world));
+  t_groups = table_.get();
+}
+ThreadRank::~ThreadRank() { t_groups = nullptr; }
+
 void run_as_ranks(int ranks, const std::function<void()>& body, const CommunicatorOptions& options) {
   CHECK(ranks >= 1, "there are {} ranks, there must be at least 1", ranks);
   const auto transports = thread_transports(ranks);
@@ -261,9 +271,7 @@ void run_as_ranks(int ranks, const std::function<void()>& body, const Communicat
   const auto run = [&](int rank) {
     const SerialScope serial;
     adopt_thread_count();
-    GroupTable table;
-    table.groups.push_back(std::make_shared<Communicator>(transports[static_cast<size_t>(rank)], options));
-    t_groups = &table;
+    const ThreadRank own(std::make_shared<Communicator>(transports[static_cast<size_t>(rank)], options));
     try {
       body();
     } catch (const std::exception& error) {
@@ -271,7 +279,6 @@ void run_as_ranks(int ranks, const std::function<void()>& body, const Communicat
       if (!first) first = std::current_exception();
       transports[static_cast<size_t>(rank)]->fail_others(fmt::format("rank {} failed: {}", rank, error.what()));
     }
-    t_groups = nullptr;
   };
   std::vector<std::thread> threads;
   threads.reserve(static_cast<size_t>(ranks));

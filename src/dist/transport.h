@@ -54,5 +54,6 @@ class Transport {
 
 /// `ranks` transports of one world, for threads of this process. Reductions go in the order of the ranks. Calls that
 /// differ from rank to rank fail on all of them.
-std::vector<std::shared_ptr<Transport>> thread_transports(int ranks);
+/// With `beyond` they are part of a world of all its ranks' threads, of which each has as many.
+std::vector<std::shared_ptr<Transport>> thread_transports(int ranks, Communicator* beyond = nullptr);
 }  // namespace ingot

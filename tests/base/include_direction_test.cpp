@@ -53,6 +53,7 @@ const std::map<std::string, std::string> kPublic{
     {"communicator.h", "dist"},
     {"collectives.h", "dist"},
     {"data_parallel.h", "dist"},
+    {"sharded.h", "dist"},
     {"launch.h", "dist"},
     {"sync_batch_norm.h", "dist"},
     {"dataset.h", "data"},
