@@ -18,6 +18,10 @@ enum class ReduceOp : uint8_t { sum, max };
 struct Traffic {
   int64_t collectives = 0, bytes = 0;
   double seconds = 0;
+
+  Traffic operator-(const Traffic& before) const {
+    return {collectives - before.collectives, bytes - before.bytes, seconds - before.seconds};
+  }
 };
 
 struct CollectiveCall;
@@ -79,6 +83,8 @@ class Communicator {
   std::shared_ptr<Communicator> duplicate();
 
   Traffic traffic() const;
+  /// What messages about a rank that is missing say of where it stands.
+  void set_step(int64_t step);
   /// Lets the other ranks' collectives fail with this text, where they are threads.
   void fail_others(const std::string& text);
 

@@ -9,7 +9,7 @@ namespace ingot {
 
 /// Whether mpirun or srun started this process as one of several, by the environment that they set.
 bool is_launched();
-/// "Open MPI v4.1.4, ...", or "" where Ingot was built without MPI.
+/// "Open MPI v4.1.4", or "" where Ingot was built without MPI.
 std::string mpi_version();
 
 /// This process as one of the ranks that mpirun or srun started, from now to the end of the object: one in a process.
@@ -25,8 +25,6 @@ class Launch {
   Launch(const Launch&) = delete;
   Launch& operator=(const Launch&) = delete;
 
-  /// What messages about a rank that is missing say of where it stands.
-  void set_step(int64_t step);
   /// Ends all ranks, with this exit code.
   [[noreturn]] void abort(int code);
   /// Whether several threads of a rank may communicate at once.

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "ingot/losses.h"
 #include "ingot/tensor.h"
 
 // Linear support vector machines, as LIBLINEAR states them: the bias is the weight of a feature that is always 1, and
@@ -27,6 +28,8 @@ struct SvmProblem {
 
 /// The mean over the batch of a sample's loss, for scores [N,K] and target [N].
 Tensor svm_loss(const Tensor& scores, const Tensor& target, const SvmProblem& problem);
+/// The same as sum and number of samples.
+LossSum svm_loss_sum(const Tensor& scores, const Tensor& target, const SvmProblem& problem);
 
 /// What weights [K,D] and bias [K] are worth on a whole training set.
 struct SvmReport {

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "ingot/communicator.h"
 #include "ingot/file_datasets.h"
 #include "ingot/init_cfg.h"
 #include "ingot/models.h"
@@ -183,6 +184,16 @@ struct EMAConfig {
 };
 using AverageConfig = std::variant<SWAConfig, EMAConfig>;
 
+/// What k ranks do that train together (mpirun, srun): data.batch_size images a step, of which each takes a part, so
+/// that a config trains the same network on any number of ranks.
+struct DistributedConfig {
+  bool sync_batch_norm = true;   // statistics of all ranks' images (sync_batch_norm.h)
+  bool deterministic = false;    // the same bits on any number of ranks, in shards of 16 images (sharded.h)
+  bool compress = false;         // gradients travel as bf16 (data_parallel.h)
+  int64_t bucket_mb = 25;        // of gradients that travel together
+  int64_t check_interval = 100;  // steps between two comparisons of the ranks' parameters
+};
+
 struct TrainConfig {
   ModelConfig model;
   DataConfig data;
@@ -190,6 +201,7 @@ struct TrainConfig {
   OptimizerConfig optimizer = SGDOptions{.lr = 0.1};  // a config must name one
   std::vector<SchedulerConfig> scheduler;
   std::optional<AverageConfig> average;
+  DistributedConfig distributed;
   int64_t epochs = 10;
   uint64_t seed = 0;
   std::optional<double> clip_grad_norm;  // the largest norm of all gradients together
@@ -246,6 +258,7 @@ struct EvalOptions {
   std::optional<int64_t> batch_size;  // none: 500, of large images fewer
   int num_workers = 0;
   OnError on_error = OnError::raise;
+  bool by_ranks = false;  // every rank of the world takes a part of the images; the result is that of all
 };
 /// `images` are u8, as TrainingData has them for validation.
 EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, const Task& task,
@@ -285,7 +298,8 @@ struct TrainOptions {
   std::filesystem::path out;  // the run folder
   bool resume = false;        // go on from last.safetensors
   bool overwrite = false;     // throw an earlier run in `out` away
-  /// Asked after every step: true saves last.safetensors and ends the run as interrupted.
+  /// Asked after every step: true saves last.safetensors and ends the run as interrupted. Where several ranks train,
+  /// any of them may say so, and all end one step later.
   std::function<bool(int64_t step)> stop;
   std::function<void(const TrainProgress&)> on_step;
   std::function<void(const EpochRecord&)> on_epoch;
@@ -300,10 +314,19 @@ struct TrainResult {
 };
 std::string to_json(const TrainResult& result);
 
+/// What this rank exchanged: statistics of batch norms and all that is small, and gradients.
+struct RankTraffic {
+  Traffic statistics, gradients;
+};
+
 /// A training run. A run folder holds config.yaml, log.jsonl, log.csv, and two checkpoints, last.safetensors (the end
 /// of the latest epoch, or where it was interrupted) and best.safetensors (the best validation accuracy, the earlier of
 /// equals). All files are replaced as a whole: a run that is killed at any moment resumes with the same bits as one
 /// that was not.
+///
+/// Where the world (communicator.h) has several ranks, all of them make a Trainer of the same config and run it; the
+/// first one writes the folder, which all can read, and calls on_step and on_epoch. A run may be resumed on another
+/// number of ranks.
 class Trainer {
  public:
   /// Loads the data, builds the model and looks at the folder, but writes nothing. Throws Error where the folder holds
@@ -319,6 +342,7 @@ class Trainer {
 
   Module& model();
   const Task& task() const;
+  RankTraffic traffic() const;
 
  private:
   struct Impl;

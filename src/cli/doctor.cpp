@@ -7,6 +7,7 @@
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "ingot/file_datasets.h"
+#include "ingot/launch.h"
 #include "kernels/versions.h"
 
 namespace ingot::cli {
@@ -20,6 +21,7 @@ constexpr const char* kCompiler = "GCC " __VERSION__;
 
 struct Diagnosis {
   std::string version, compiler, onednn, highway;
+  std::string mpi;  // "": built without
   std::string cpu, isa_detected, isa_active;
   int threads = 1, cpus = 1;
   std::string cgroup_quota;  // "" where there is none
@@ -51,6 +53,7 @@ Diagnosis diagnose() {
           .compiler = kCompiler,
           .onednn = kernels::onednn_version(),
           .highway = kernels::highway_version(),
+          .mpi = mpi_version(),
           .cpu = cpu_name(),
           .isa_detected = std::string(name_of(detected_isa())),
           .isa_active = std::string(name_of(active)),
@@ -69,7 +72,11 @@ nlohmann::ordered_json to_json(const Diagnosis& d) {
           {"cpus", d.cpus},
           {"cgroup_quota",
            d.cgroup_quota.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(d.cgroup_quota)},
-          {"libraries", {{"onednn", d.onednn}, {"highway", d.highway}, {"compiler", d.compiler}}},
+          {"libraries",
+           {{"onednn", d.onednn},
+            {"highway", d.highway},
+            {"compiler", d.compiler},
+            {"mpi", d.mpi.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(d.mpi)}}},
           {"dataset", {{"fashion_mnist", d.dataset}, {"found", d.dataset_found}}}};
 }
 
@@ -81,6 +88,7 @@ std::string to_text(const Diagnosis& d) {
   out += fmt::format("threads      {} of {} CPUs that this process may use\n", d.threads, d.cpus);
   out += fmt::format("cgroup       {}\n", d.cgroup_quota.empty() ? "no CPU quota" : d.cgroup_quota);
   out += fmt::format("oneDNN       {}\nHighway      {}\ncompiler     {}\n", d.onednn, d.highway, d.compiler);
+  out += fmt::format("MPI          {}\n", d.mpi.empty() ? "none: built without, so there is one rank" : d.mpi);
   return out + fmt::format("data set     {} {}\n", d.dataset,
                            d.dataset_found ? "found" : "not found: apt install dataset-fashion-mnist");
 }

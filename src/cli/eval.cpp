@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/images.h"
 #include "cli/output.h"
+#include "cli/ranks.h"
 #include "cli/verbs.h"
 #include "ingot/image_io.h"
 #include "ingot/train.h"
@@ -21,6 +22,7 @@ struct Options {
   std::optional<int64_t> batch_size;
   std::string images;  // folder
   int64_t count = 8;
+  CommunicatorOptions ranks;
   bool json = false;
 };
 
@@ -55,9 +57,12 @@ int run(const Options& o) {
   const Run run = reading([&] { return open_run(o.run, o.which); });
   const DataConfig& data = run.config.data;
   const DatasetHandle images = test_data(run);
-  const EvalResult result = evaluate(
-      *run.model, images, run.task,
-      {.batch_size = o.batch_size, .num_workers = static_cast<int>(data.num_workers), .on_error = data.on_error});
+  const EvalResult result = evaluate(*run.model, images, run.task,
+                                     {.batch_size = o.batch_size,
+                                      .num_workers = static_cast<int>(data.num_workers),
+                                      .on_error = data.on_error,
+                                      .by_ranks = true});
+  if (!is_first_rank()) return kDone;
   write_file_atomic(run.folder / "eval.json", to_json(result) + "\n");
   if (!o.images.empty()) save_images(images, run.task, o);
   if (o.json)
@@ -74,9 +79,10 @@ Work declare(CLI::App& app) {
   app.add_option("--batch-size", o->batch_size, "Images at a time")->check(CLI::PositiveNumber);
   auto* const images = app.add_option("--save-images", o->images, "Also write test images as PNG into this folder");
   app.add_option("--count", o->count, "How many of them")->check(CLI::PositiveNumber)->needs(images);
+  add_rank_options(app, o->ranks);
   add_json_option(app, o->json);
   add_threads_option(app);
-  return [o] { return run(*o); };
+  return [o] { return on_ranks(o->ranks, [&] { return run(*o); }); };
 }
 
 }  // namespace
@@ -89,6 +95,7 @@ const Verb kEval{
         "  ingot eval runs/demo --json\n"
         "  ingot eval runs/demo --save-images images --count 8",
     .declare = declare,
+    .on_ranks = true,
 };
 
 }  // namespace ingot::cli

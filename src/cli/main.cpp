@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
+#include "ingot/launch.h"
 #include "ingot/threads.h"
 
 namespace ingot::cli {
@@ -48,7 +49,11 @@ int run(int argc, char** argv) {
   for (const Verb* verb : kVerbs) {
     CLI::App* const sub = app.add_subcommand(verb->name, verb->help);
     sub->footer(std::string("Example:\n") + verb->example);
-    sub->callback([&work, bound = verb->declare(*sub)] { work = bound; });
+    sub->callback([&work, verb, bound = verb->declare(*sub)] {
+      if (is_launched() && !verb->on_ranks)
+        throw CLI::ValidationError(fmt::format("ingot {} is for one process, mpirun started several", verb->name));
+      work = bound;
+    });
   }
   try {
     app.parse(argc, argv);
@@ -65,11 +70,17 @@ int run(int argc, char** argv) {
 
 void add_json_option(CLI::App& app, bool& json) { app.add_flag("--json", json, "Print one JSON object"); }
 
+namespace {
+std::optional<int> g_threads;
+}
+
 void add_threads_option(CLI::App& app) {
   app.add_option_function<int>(
-         "--threads", [](int threads) { set_num_threads(threads); }, "Threads to compute on; all CPUs unless given")
+         "--threads", [](int threads) { set_num_threads(*(g_threads = threads)); },
+         "Threads to compute on; all CPUs unless given")
       ->check(CLI::PositiveNumber);
 }
+std::optional<int> asked_threads() { return g_threads; }
 
 }  // namespace ingot::cli
 

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/output.h"
+#include "cli/ranks.h"
 #include "cli/verbs.h"
 #include "ingot/train.h"
 
@@ -13,7 +14,8 @@ struct Options {
   std::string config;
   TrainOptions train;
   std::vector<std::string> set;
-  bool json = false;
+  CommunicatorOptions ranks;
+  bool json = false, profile = false;
 };
 
 volatile std::sig_atomic_t interrupted = 0;
@@ -53,6 +55,11 @@ std::string svm_text(const SvmReport& r) {
                             r.least_margin, r.largest_margin);
 }
 
+std::string traffic_text(const Traffic& t) {
+  return fmt::format("{} collectives, {:.2f} MB, {:.2f} s in them", t.collectives, static_cast<double>(t.bytes) / 1e6,
+                     t.seconds);
+}
+
 /// The bar where a person watches, a line an epoch everywhere.
 void show(TrainOptions& options, StatusLine& line, int64_t epochs) {
   if (is_terminal(stderr)) options.on_step = [&line](const TrainProgress& p) { line.draw(bar_text(p)); };
@@ -63,27 +70,40 @@ void show(TrainOptions& options, StatusLine& line, int64_t epochs) {
   };
 }
 
+/// Of this rank, since the last time.
+void profile(TrainOptions& options, const std::optional<Trainer>& trainer) {
+  options.on_epoch = [&trainer, show = options.on_epoch, before = RankTraffic()](const EpochRecord& record) mutable {
+    show(record);
+    const RankTraffic now = trainer->traffic();
+    log_info("statistics: {}; gradients: {}", traffic_text(now.statistics - before.statistics),
+             traffic_text(now.gradients - before.gradients));
+    before = now;
+  };
+}
+
 int run(const Options& given) {
   stop_at_signals();
   StatusLine line;
   TrainOptions options = given.train;
   options.stop = [](int64_t) { return interrupted != 0; };
-  Trainer trainer = reading([&] {
+  std::optional<Trainer> trainer;
+  reading([&] {
     const TrainConfig config = load_train_config(given.config, given.set);
     show(options, line, config.epochs);
-    return Trainer(config, options);
+    if (given.profile) profile(options, trainer);
+    trainer.emplace(config, options);
   });
-  const TrainResult result = trainer.run();
+  const TrainResult result = trainer->run();
   line.clear();
+  const int code = result.interrupted ? kInterrupted : kDone;
+  if (!is_first_rank()) return code;
   if (given.json) print("{}\n", to_json(result));
-  if (result.interrupted) {
+  if (result.interrupted)
     log_info("interrupted after step {}, saved; go on with --resume", result.steps);
-    return kInterrupted;
-  }
-  if (!given.json)
+  else if (!given.json)
     print("best validation accuracy {:.2f}% in epoch {} of {}, {} in {}\n", 100 * result.best_accuracy,
           result.best_epoch, result.epochs, clock_text(result.seconds), options.out.string());
-  return kDone;
+  return code;
 }
 
 Work declare(CLI::App& app) {
@@ -95,9 +115,11 @@ Work declare(CLI::App& app) {
       ->allow_extra_args(false);
   auto* const resume = app.add_flag("--resume", o->train.resume, "Go on with the run in the folder");
   app.add_flag("--overwrite", o->train.overwrite, "Throw an earlier run in the folder away")->excludes(resume);
+  app.add_flag("--profile", o->profile, "After each epoch, what the ranks exchanged");
+  add_rank_options(app, o->ranks);
   add_json_option(app, o->json);
   add_threads_option(app);
-  return [o] { return run(*o); };
+  return [o] { return on_ranks(o->ranks, [&] { return run(*o); }); };
 }
 
 }  // namespace
@@ -108,8 +130,10 @@ const Verb kTrain{
     .example =
         "  ingot train configs/fashion_mnist.yaml --out runs/demo\n"
         "  ingot train configs/fashion_mnist.yaml --out runs/demo --resume\n"
-        "  ingot train configs/fashion_mnist.yaml --out runs/wide --set model.widths=[64,128,256]",
+        "  ingot train configs/fashion_mnist.yaml --out runs/wide --set model.widths=[64,128,256]\n"
+        "  mpirun -np 4 ingot train configs/fashion_mnist.yaml --out runs/four",
     .declare = declare,
+    .on_ranks = true,
 };
 
 }  // namespace ingot::cli

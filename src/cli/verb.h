@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <type_traits>
 
@@ -44,11 +45,14 @@ struct Verb {
   const char* help;                // one line
   const char* example;             // lines that a user could type; --help shows them
   Work (*declare)(CLI::App& app);  // declares the options; what it returns runs once they are parsed
+  bool on_ranks = false;           // mpirun may start it several times
 };
 
 /// --json: stdout holds one object and nothing else.
 void add_json_option(CLI::App& app, bool& json);
 /// --threads N, applied at once.
 void add_threads_option(CLI::App& app);
+/// What was given there.
+std::optional<int> asked_threads();
 
 }  // namespace ingot::cli

@@ -189,6 +189,7 @@ Traffic Communicator::traffic() const {
   return {.collectives = collectives_, .bytes = bytes_, .seconds = 1e-9 * static_cast<double>(nanoseconds_)};
 }
 
+void Communicator::set_step(int64_t step) { transport_->set_step(step); }
 void Communicator::fail_others(const std::string& text) { transport_->fail_others(text); }
 
 // ---- Lanes

@@ -14,7 +14,6 @@ Launch::Launch(const CommunicatorOptions&) {
   CHECK(!is_launched(), "this is one of several ranks, but Ingot was built without MPI (Debian's libopenmpi-dev)");
 }
 Launch::~Launch() = default;
-void Launch::set_step(int64_t) {}
 void Launch::abort(int code) { std::exit(code); }
 bool Launch::threads() const { return true; }
 

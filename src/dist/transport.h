@@ -48,6 +48,7 @@ class Transport {
   virtual std::string missing() const { return ""; }
   /// Tells the other ranks what this one waits for; null: for nothing.
   virtual void waits_for(const char* /*what*/) {}
+  virtual void set_step(int64_t /*step*/) {}
   /// Lets the other ranks' requests fail with this text, where it can.
   virtual void fail_others(const std::string& /*text*/) {}
 };

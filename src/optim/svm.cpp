@@ -39,11 +39,14 @@ void set_margins(const std::vector<double>& weight, int64_t classes, const SvmPr
 
 }  // namespace
 
+LossSum svm_loss_sum(const Tensor& scores, const Tensor& target, const SvmProblem& problem) {
+  const HingeOptions hinge{.squared = problem.squared, .reduction = Reduction::sum};
+  const Tensor count = scalar(static_cast<double>(scores.size(0).value()), scores.dtype());
+  if (problem.multi_class == MultiClass::crammer_singer) return {crammer_singer_loss(scores, target, hinge), count};
+  return {hinge_loss(scores, one_hot(target, scores.size(1), scores.dtype()), hinge), count};
+}
 Tensor svm_loss(const Tensor& scores, const Tensor& target, const SvmProblem& problem) {
-  const HingeOptions hinge{.squared = problem.squared, .reduction = Reduction::mean};
-  if (problem.multi_class == MultiClass::crammer_singer) return crammer_singer_loss(scores, target, hinge);
-  const auto classes = static_cast<double>(scores.size(1));
-  return classes * hinge_loss(scores, one_hot(target, scores.size(1), scores.dtype()), hinge);
+  return mean_of(svm_loss_sum(scores, target, problem));
 }
 
 SvmReport svm_report(const Tensor& scores, const Tensor& target, const Tensor& weight, const Tensor& bias,

@@ -137,10 +137,16 @@ std::unique_ptr<Module> make_unset_model(const ModelConfig& config, const Task& 
 
 namespace {
 
+Tensor size_of_batch(const Tensor& scores) {
+  return scalar(static_cast<double>(scores.size(0).value()), scores.dtype());
+}
+
 Loss regularised_svm_loss(const SvmProblem& problem, const Tensors& params, int64_t samples) {
   return [=](const Tensor& scores, const Tensor& target) {
-    Tensor loss = svm_loss(scores, target, problem);
-    for (const Tensor& x : params) loss = loss + sum(square(x)) / (2 * problem.C * static_cast<double>(samples));
+    const auto count = static_cast<double>(scores.size(0).value());
+    LossSum loss = svm_loss_sum(scores, target, problem);
+    const double share = count / (2 * problem.C * static_cast<double>(samples));
+    for (const Tensor& x : params) loss.sum = loss.sum + sum(square(x)) * share;
     return loss;
   };
 }
@@ -151,12 +157,15 @@ Loss make_loss(const LossConfig& config, const Module& model, int64_t samples) {
   return std::visit(
       Overloaded{[](const CrossEntropyConfig& c) -> Loss {
                    return [c](const Tensor& x, const Tensor& t) {
-                     return cross_entropy(x, t, {.label_smoothing = c.label_smoothing});
+                     return cross_entropy_sum(x, t, {.label_smoothing = c.label_smoothing});
                    };
                  },
                  [](const MultiMarginConfig& c) -> Loss {
                    return [c](const Tensor& x, const Tensor& t) {
-                     return multi_margin_loss(x, t, {.p = static_cast<int>(c.p), .margin = c.margin});
+                     return LossSum{
+                         multi_margin_loss(
+                             x, t, {.p = static_cast<int>(c.p), .margin = c.margin, .reduction = Reduction::sum}),
+                         size_of_batch(x)};
                    };
                  },
                  [&](const SvmConfig& c) { return regularised_svm_loss(c, model.parameters(), samples); }},

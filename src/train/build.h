@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ingot/averaging.h"
+#include "ingot/losses.h"
 #include "ingot/schedulers.h"
 #include "ingot/train.h"
 
@@ -14,8 +15,8 @@ namespace ingot {
 /// The model for this task with its init_cfg, its parameters unset: they are loaded, or set by init_weights.
 std::unique_ptr<Module> make_unset_model(const ModelConfig& config, const Task& task);
 
-/// Scores and class indices to a mean over the batch.
-using Loss = std::function<Tensor(const Tensor& scores, const Tensor& target)>;
+/// Scores and class indices to the sum over the batch, and what the mean divides by.
+using Loss = std::function<LossSum(const Tensor& scores, const Tensor& target)>;
 /// The SVM's has the regulariser of the model's parameters for so many training images.
 Loss make_loss(const LossConfig& config, const Module& model, int64_t samples);
 

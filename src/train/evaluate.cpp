@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "ingot/communicator.h"
 #include "ingot/data_loader.h"
 #include "ingot/losses.h"
 #include "ingot/train.h"
@@ -22,6 +24,22 @@ void check_targets(const std::vector<int64_t>& targets, const Batch& batch, int6
           batch.indices[i], classes);
 }
 
+/// Each image is one rank's.
+DatasetHandle part_of_rank(const DatasetHandle& images) {
+  const int64_t n = images->size(), rank = world().rank(), ranks = world().size();
+  std::vector<int64_t> indices(static_cast<size_t>(n * (rank + 1) / ranks - n * rank / ranks));
+  std::iota(indices.begin(), indices.end(), n * rank / ranks);
+  return Subset(images, std::move(indices));
+}
+
+void add_over_ranks(EvalResult& result) {
+  if (world().size() == 1) return;
+  for (auto& row : result.confusion)
+    world().all_reduce(row.data(), static_cast<int64_t>(row.size()), DType::i64).wait();
+  world().all_reduce(&result.samples, 1, DType::i64).wait();
+  world().all_reduce(&result.loss, 1, DType::f64).wait();
+}
+
 }  // namespace
 
 int64_t usual_batch(const Task& task) {
@@ -35,9 +53,10 @@ EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, con
   EvalResult result{.class_names = task.class_names, .confusion = {classes, std::vector<int64_t>(classes)}};
   const NoGrad no_grad;
   const auto start = std::chrono::steady_clock::now();
-  DataLoader loader(normalised(images, task), {.batch_size = options.batch_size.value_or(usual_batch(task)),
-                                               .num_workers = options.num_workers,
-                                               .on_error = options.on_error});
+  const DatasetHandle own = options.by_ranks && world().size() > 1 ? part_of_rank(images) : images;
+  DataLoader loader(normalised(own, task), {.batch_size = options.batch_size.value_or(usual_batch(task)),
+                                            .num_workers = options.num_workers,
+                                            .on_error = options.on_error});
   for (const Batch& batch : loader.epoch(0)) {
     const Tensor scores = classify(batch.input);
     const Shape wanted{batch.size(), task.classes()};
@@ -51,6 +70,7 @@ EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, con
     result.loss += cross_entropy_sum(scores, batch.target).sum.item<double>();
     result.samples += batch.size();
   }
+  if (options.by_ranks) add_over_ranks(result);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
 
   int64_t right = 0;

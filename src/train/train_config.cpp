@@ -377,6 +377,22 @@ struct ConfigCodec<DataConfig> {
 };
 
 template <>
+struct Section<DistributedConfig> : DistributedConfig {
+  static constexpr auto config =
+      std::tuple{optional_key("sync_batch_norm", &Section::sync_batch_norm),
+                 optional_key("deterministic", &Section::deterministic), optional_key("compress", &Section::compress),
+                 optional_key("bucket_mb", &Section::bucket_mb, [] { return ConfigSchema::integer().within(1, 1024); }),
+                 optional_key("check_interval", &Section::check_interval, count)};
+};
+template <>
+struct ConfigCodec<DistributedConfig> {
+  using Keys = Section<DistributedConfig>;
+  static ConfigSchema schema() { return schema_of<Keys>(); }
+  static DistributedConfig read(const ConfigNode& node) { return read_config<Keys>(node); }
+  static ConfigNode write(const DistributedConfig& value) { return ConfigCodec<Keys>::write({value}); }
+};
+
+template <>
 struct Section<TrainConfig> : TrainConfig {
   static constexpr auto config = std::tuple{required_key("model", &Section::model),
                                             required_key("data", &Section::data),
@@ -384,6 +400,7 @@ struct Section<TrainConfig> : TrainConfig {
                                             required_key("optimizer", &Section::optimizer),
                                             optional_key("scheduler", &Section::scheduler),
                                             optional_key("average", &Section::average),
+                                            optional_key("distributed", &Section::distributed),
                                             optional_key("epochs", &Section::epochs, count),
                                             optional_key("seed", &Section::seed),
                                             optional_key("clip_grad_norm", &Section::clip_grad_norm, length_or_null),
@@ -437,6 +454,15 @@ void check_data(const DataConfig& data) {
   static_cast<void>(Normalize(std::vector(data.std.size(), 0.0), data.std));
 }
 
+void check_distributed(const TrainConfig& config) {
+  if (!config.distributed.deterministic) return;
+  CHECK(config.distributed.sync_batch_norm,
+        "deterministic needs sync_batch_norm: statistics of a rank's own images depend on the number of ranks");
+  CHECK(!config.distributed.compress, "deterministic does not go with compress");
+  CHECK(!config.average || !std::holds_alternative<SWAConfig>(*config.average),
+        "deterministic does not go with SWA, whose statistics are taken from each rank's batches");
+}
+
 void check_config(const ConfigNode& root, const TrainConfig& config) {
   const SkipInit no_values;
   std::unique_ptr<Module> model;
@@ -447,6 +473,7 @@ void check_config(const ConfigNode& root, const TrainConfig& config) {
   });
   check_section(root, "data", [&] { check_data(config.data); });
   check_section(root, "loss", [&] { check_svm(config); });
+  check_section(root, "distributed", [&] { check_distributed(config); });
   const auto optimizer_and = [&](const auto& then) {
     const Tensor any = zeros({1});
     const auto optimizer = make_optimizer(config.optimizer, {Tensor(any).set_requires_grad()});

@@ -5,9 +5,12 @@
 
 #include "base/check.h"
 #include "ingot/averaging.h"
+#include "ingot/communicator.h"
 #include "ingot/data_loader.h"
+#include "ingot/data_parallel.h"
 #include "ingot/init.h"
 #include "ingot/train.h"
+#include "train/batch_step.h"
 #include "train/build.h"
 #include "train/checkpoint.h"
 #include "train/non_finite.h"
@@ -26,18 +29,13 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-int64_t count_right(const Tensor& scores, const Tensor& target) {
-  const auto predicted = argmax(scores, 1).to_vector<int64_t>(), wanted = target.to_vector<int64_t>();
-  int64_t right = 0;
-  for (size_t i = 0; i < wanted.size(); ++i) right += predicted[i] == wanted[i] ? 1 : 0;
-  return right;
-}
-
 DataLoaderOptions loader_options(const TrainConfig& config) {
   return {.batch_size = config.data.batch_size,
           .shuffle = true,
           .num_workers = static_cast<int>(config.data.num_workers),
           .drop_last = config.data.drop_last,
+          .part = world().rank(),
+          .parts = world().size(),
           .seed = config.seed,
           .on_error = config.data.on_error};
 }
@@ -48,16 +46,19 @@ struct Trainer::Impl {
   Impl(const TrainConfig& config, const TrainOptions& options);
 
   TrainResult run();
-  bool run_epoch(RunLog& log);
-  bool solve_epoch(RunLog& log);
-  double train_step(const Batch& batch);
+  bool run_epoch();
+  bool solve_epoch();
+  StepResult train_step(const Batch& batch);
   void average_step();
   Module& averaged_model();
-  void end_epoch(double seconds, double samples_per_s, RunLog& log, std::optional<SvmReport> solved = {});
+  void end_epoch(double seconds, double samples_per_s, std::optional<SvmReport> solved = {});
+  void save_epoch(const EpochRecord& record);
   [[noreturn]] void refuse_loss(double loss, const Batch& batch);
   void show_progress(const Stopwatch& epoch, int64_t samples_before);
   void resume();
   Checkpoint checkpoint();
+  /// Writes the folder and shows what happens.
+  bool is_first() const { return world().rank() == 0; }
   bool has_average() const { return average && average->n_averaged() > 0; }
 
   TrainConfig config;
@@ -66,13 +67,16 @@ struct Trainer::Impl {
   std::unique_ptr<Module> model;
   std::unique_ptr<AveragedModel> average;
   Loss loss;
-  std::unique_ptr<Optimizer> optimizer;  // null where the SVM's solver takes its place
+  std::unique_ptr<Optimizer> optimizer;   // null where the SVM's solver takes its place
+  std::unique_ptr<BatchStep> batch_step;  // null with it
   DataLoader loader;
   int64_t batches;  // in an epoch
   std::unique_ptr<LRScheduler> scheduler;
   std::unique_ptr<ReduceLROnPlateau> plateau;
   std::unique_ptr<SvmTraining> svm;  // null for other losses
   LoopState loop;
+  std::optional<RunLog> log;  // the first rank's
+  bool stop_asked = false;
   Stopwatch clock;         // of this part of the run
   int64_t first_step = 0;  // of this part
 };
@@ -81,6 +85,7 @@ namespace {
 
 /// Before the data is read, which takes longer.
 TrainConfig checked(TrainConfig config, const TrainOptions& options) {
+  check_ranks_agree(config, options);
   check_run_folder(config, options);
   return config;
 }
@@ -94,6 +99,7 @@ bool has_checkpoint(const TrainOptions& options) {
 std::unique_ptr<Module> starting_model(const TrainConfig& config, const TrainOptions& options, const Task& task) {
   auto model = make_unset_model(config.model, task);
   if (!has_checkpoint(options)) init_weights(*model, config.seed);
+  prepare_for_ranks(config.distributed, *model);
   return model;
 }
 
@@ -112,10 +118,13 @@ Trainer::Impl::Impl(const TrainConfig& train_config, const TrainOptions& train_o
   CHECK(batches > 0, "data.drop_last leaves no batch: {} training images are fewer than data.batch_size {}",
         data.train->size(), config.data.batch_size);
   svm = SvmTraining::of(config, augmented(data.train, data.task, config.data), data.task.classes());
+  check_same_on_ranks("data set", data.hash);
   if (optimizer) {
+    batch_step = make_batch_step(config, data.task, *model, loss, *optimizer);
     scheduler = make_scheduler(config.scheduler, *optimizer, config.epochs, batches);
     plateau = make_plateau(config.scheduler, *optimizer);
   } else {
+    CHECK(world().size() == 1, "SvmSolver runs on one rank, there are {}", world().size());
     batches = 1;
   }
   if (has_checkpoint(options)) resume();
@@ -155,14 +164,17 @@ Checkpoint Trainer::Impl::checkpoint() {
 }
 
 TrainResult Trainer::Impl::run() {
-  begin_run_folder(config, options);
-  RunLog log(options.out, loop.step, loop.epoch, svm != nullptr);
+  if (is_first()) {
+    begin_run_folder(config, options);
+    log.emplace(options.out, loop.step, loop.epoch, svm != nullptr);
+  }
   clock = {};
   TrainResult result;
   while (loop.epoch < config.epochs && !result.interrupted) {
-    result.interrupted = optimizer ? !run_epoch(log) : !solve_epoch(log);
-    if (result.interrupted) save_checkpoint(RunFiles(options.out).last, checkpoint());
+    result.interrupted = optimizer ? !run_epoch() : !solve_epoch();
+    if (result.interrupted && is_first()) save_checkpoint(RunFiles(options.out).last, checkpoint());
   }
+  world().barrier();  // the folder is whole when any rank says so
   result.epochs = loop.epoch;
   result.steps = loop.step;
   result.best_accuracy = loop.best_accuracy;
@@ -172,27 +184,30 @@ TrainResult Trainer::Impl::run() {
 }
 
 /// False where it was interrupted.
-bool Trainer::Impl::run_epoch(RunLog& log) {
+bool Trainer::Impl::run_epoch() {
   const Stopwatch epoch;
   const int64_t samples_before = loop.samples;
   model->train();
   for (const Batch& batch : loader.epoch(loop.epoch)) {
     const double lr = optimizer->lr();
-    const double value = train_step(batch);
-    loop.loss_sum += value * static_cast<double>(batch.size());
-    loop.samples += batch.size();
-    if (loop.step % config.log_interval == 0)
-      log.add(StepRecord{.epoch = loop.epoch + 1, .step = loop.step, .lr = lr, .loss = value});
+    const StepResult step = train_step(batch);
+    loop.loss_sum += step.loss * static_cast<double>(step.samples);
+    loop.samples += step.samples;
+    loop.right += step.right;
+    if (loop.step % config.log_interval == 0 && log)
+      log->add(StepRecord{.epoch = loop.epoch + 1, .step = loop.step, .lr = lr, .loss = step.loss});
     show_progress(epoch, samples_before);
-    if (options.stop && options.stop(loop.step)) return false;
+    // Other ranks learn of it with the next step's gradients, and all stop after that.
+    stop_asked = (options.stop && options.stop(loop.step)) || stop_asked;
+    if (step.stop || (stop_asked && world().size() == 1)) return false;
   }
   const double rate = static_cast<double>(loop.samples - samples_before) / epoch.seconds();
-  end_epoch(epoch.seconds(), rate, log);
+  end_epoch(epoch.seconds(), rate);
   return true;
 }
 
 /// A round of the SVM's solver. False where the run was asked to stop after it.
-bool Trainer::Impl::solve_epoch(RunLog& log) {
+bool Trainer::Impl::solve_epoch() {
   const Stopwatch epoch;
   svm->round(*model);
   const SvmReport report = svm->report(*model);
@@ -202,26 +217,22 @@ bool Trainer::Impl::solve_epoch(RunLog& log) {
   loop.right = report.right;
   loop.loss_sum = svm->mean_loss(report) * static_cast<double>(report.samples);
   show_progress(epoch, 0);
-  end_epoch(epoch.seconds(), static_cast<double>(report.samples) / epoch.seconds(), log, report);
+  end_epoch(epoch.seconds(), static_cast<double>(report.samples) / epoch.seconds(), report);
   return loop.epoch == config.epochs || !options.stop || !options.stop(loop.step);
 }
 
-double Trainer::Impl::train_step(const Batch& batch) {
-  const DropoutScope dropout(config.seed, static_cast<uint64_t>(loop.step), static_cast<uint64_t>(batch.position));
-  const Tensor scores = model->call({batch.input})[0];
-  const Tensor mean_loss = loss(scores, batch.target);
-  const double value = mean_loss.item<double>();
-  if (!std::isfinite(value)) refuse_loss(value, batch);
-  loop.right += count_right(scores, batch.target);
-  optimizer->zero_grad();
-  backward(mean_loss);
+StepResult Trainer::Impl::train_step(const Batch& batch) {
+  world().set_step(loop.step + 1);
+  const StepResult step = batch_step->run(batch, loop.step, stop_asked);
+  if (!std::isfinite(step.loss)) refuse_loss(step.loss, batch);
   if (config.clip_grad_norm) clip_grad_norm(model->parameters(), *config.clip_grad_norm);
   optimizer->step();
   ++loop.step;
+  if (loop.step % config.distributed.check_interval == 0) batch_step->check_equal();
   // By the closed form: a resumed run then has the same rates, whatever came before.
   if (scheduler) scheduler->set_step(loop.step);
   average_step();
-  return value;
+  return step;
 }
 
 void Trainer::Impl::average_step() {
@@ -239,7 +250,7 @@ Module& Trainer::Impl::averaged_model() {
       for (const Batch& batch : batches_of_an_epoch.epoch(loop.epoch)) {
         const DropoutScope dropout(config.seed, static_cast<uint64_t>(loop.step),
                                    static_cast<uint64_t>(batch.position));
-        module.call({batch.input});
+        module.call({with_tensors(batch, data.task).input});
       }
     });
   }
@@ -250,20 +261,30 @@ void Trainer::Impl::refuse_loss(double value, const Batch& batch) {
   TensorsByName names = model->named_parameters();
   for (auto& buffer : model->named_buffers()) names.push_back(std::move(buffer));
   names.emplace_back("batch", batch.input);
-  const auto forward = [&] { loss(model->call({batch.input})[0], batch.target); };
-  const std::string where = first_non_finite(forward, names);
+  const Batch own = with_tensors(batch, data.task);
+  bool finite = true;
+  const auto forward = [&] {
+    const DropoutScope dropout(config.seed, static_cast<uint64_t>(loop.step), static_cast<uint64_t>(batch.position));
+    finite = std::isfinite(loss(model->call({own.input})[0], own.target).sum.item<double>());
+  };
+  std::string where = first_non_finite(forward, names);
+  if (world().size() > 1) {  // on another rank the forward pass may well stay finite
+    const std::string found = first_text(finite ? "" : fmt::format("on rank {}, {}", world().rank(), where));
+    if (!found.empty()) where = found;
+  }
   fail("the loss is {} in step {} (epoch {}, batch {}): {}", value, loop.step + 1, loop.epoch + 1,
        loop.step % batches + 1, where);
 }
 
 /// `solved`: what the solver found of these weights, which need not be looked at again.
-void Trainer::Impl::end_epoch(double train_seconds, double samples_per_s, RunLog& log,
-                              std::optional<SvmReport> solved) {
+void Trainer::Impl::end_epoch(double train_seconds, double samples_per_s, std::optional<SvmReport> solved) {
   const Stopwatch validation;
+  if (batch_step) batch_step->check_equal();
+  if (batch_step) batch_step->share_buffers();
   Module& now = has_average() ? averaged_model() : *model;
-  const EvalResult result =
-      evaluate(now, data.validation, data.task,
-               {.num_workers = static_cast<int>(config.data.num_workers), .on_error = config.data.on_error});
+  const EvalResult result = evaluate(
+      now, data.validation, data.task,
+      {.num_workers = static_cast<int>(config.data.num_workers), .on_error = config.data.on_error, .by_ranks = true});
   const auto samples = static_cast<double>(loop.samples);
   const bool best = loop.best_epoch == 0 || result.accuracy > loop.best_accuracy;
   const EpochRecord record{.epoch = loop.epoch + 1,
@@ -282,18 +303,22 @@ void Trainer::Impl::end_epoch(double train_seconds, double samples_per_s, RunLog
   if (best) loop.best_epoch = loop.epoch, loop.best_accuracy = result.accuracy;
   if (plateau) plateau->step(monitored(std::get<ReduceLROnPlateauConfig>(config.scheduler.front()), record));
 
-  // The log before the checkpoints, and `last` after `best`: a run that is killed between two of them resumes from the
-  // older `last` and writes all of it again.
-  log.add(record);
+  if (is_first()) save_epoch(record);
+}
+
+/// The log before the checkpoints, and `last` after `best`: a run that is killed between two of them resumes from the
+/// older `last` and writes all of it again.
+void Trainer::Impl::save_epoch(const EpochRecord& record) {
+  log->add(record);
   const Checkpoint saved = checkpoint();
   const RunFiles files(options.out);
-  if (best) save_checkpoint(files.best, saved);
+  if (record.best) save_checkpoint(files.best, saved);
   save_checkpoint(files.last, saved);
   if (options.on_epoch) options.on_epoch(record);
 }
 
 void Trainer::Impl::show_progress(const Stopwatch& epoch, int64_t samples_before) {
-  if (!options.on_step) return;
+  if (!options.on_step || !is_first()) return;
   const auto samples = static_cast<double>(loop.samples);
   const double a_step = clock.seconds() / static_cast<double>(loop.step - first_step);
   options.on_step({.epoch = loop.epoch + 1,
@@ -313,6 +338,9 @@ Trainer::Trainer(Trainer&&) noexcept = default;
 TrainResult Trainer::run() { return impl_->run(); }
 Module& Trainer::model() { return *impl_->model; }
 const Task& Trainer::task() const { return impl_->data.task; }
+RankTraffic Trainer::traffic() const {
+  return {world().traffic(), impl_->batch_step ? impl_->batch_step->gradient_traffic() : Traffic()};
+}
 
 TrainResult train(const TrainConfig& config, const TrainOptions& options) { return Trainer(config, options).run(); }
 

@@ -24,7 +24,7 @@ std::string mpi_version() {
   char text[MPI_MAX_LIBRARY_VERSION_STRING];
   int length = 0;
   MPI_Get_library_version(text, &length);
-  return {text, static_cast<size_t>(length)};
+  return std::string(text, static_cast<size_t>(length)).substr(0, std::string_view(text).find(','));
 }
 
 Launch::Launch(const CommunicatorOptions& options) {
@@ -44,10 +44,6 @@ Launch::~Launch() {
   forget_groups();
   impl_->watch->stop();
   MPI_Finalize();
-}
-
-void Launch::set_step(int64_t step) {
-  if (impl_) impl_->watch->set_step(step);
 }
 
 void Launch::abort(int code) {

@@ -130,6 +130,9 @@ class MpiTransport : public Transport {
   }
 
   std::string missing() const override { return watch_ ? watch_->missing(world_ranks_) : ""; }
+  void set_step(int64_t step) override {
+    if (watch_) watch_->set_step(step);
+  }
   void waits_for(const char* what) override {
     if (watch_) watch_->waits_for(what);
   }
