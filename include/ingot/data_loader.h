@@ -29,11 +29,12 @@ struct DataLoaderOptions {
   bool drop_last = false;
   double timeout = 0;  // seconds to wait for a batch; 0: no limit
   std::function<void(int worker)> worker_init_fn;
-  /// Ranks that train together read one order batch by batch, each its part of every batch: of batch_size samples part
-  /// p has the ceil(batch_size / parts) from p * ceil(batch_size / parts) on, so that the last parts of a last batch
-  /// may be empty; then input and target may be undefined. Positions and random numbers are those of the whole batch,
-  /// and state() does not depend on the parts.
+  /// Ranks that train together read one order batch by batch, each its part of every batch: of its n samples part p has
+  /// those from floor(n p / parts) on; with a grain, whole grains of so many samples, but for the last one. A part may be
+  /// empty; then input and target may be undefined. Positions and random numbers are those of the whole batch, and
+  /// state() does not depend on the parts.
   int part = 0, parts = 1;
+  int64_t part_grain = 1;
   uint64_t seed = 0;                   // PyTorch's generator
   std::optional<int> prefetch_factor;  // batches in work per worker; 2 when there are workers
   bool persistent_workers = false;     // worker_init_fn runs once, not every epoch; the threads stay in any case

@@ -258,7 +258,8 @@ struct EvalOptions {
   std::optional<int64_t> batch_size;  // none: 500, of large images fewer
   int num_workers = 0;
   OnError on_error = OnError::raise;
-  bool by_ranks = false;  // every rank of the world takes a part of the images; the result is that of all
+  bool by_ranks = false;       // every rank of the world takes a part of the images; the result is that of all
+  bool deterministic = false;  // the same bits on any number of ranks and threads: 64 images at a time, on one thread
 };
 /// `images` are u8, as TrainingData has them for validation.
 EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, const Task& task,

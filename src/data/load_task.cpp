@@ -57,8 +57,9 @@ int64_t BatchMaker::start_position() const { return sampler_ ? start_ * sampler_
 void BatchMaker::plan_by_sampler(LoadTask& task) const {
   const int64_t first = start_ + task.number * batch_size_, end = std::min(first + batch_size_, sampler_->size());
   const auto position = [&](int64_t i) { return i * sampler_->world() + sampler_->rank(); };
-  const int64_t share = (batch_size_ + options_.parts - 1) / options_.parts;
-  const int64_t from = std::min(first + options_.part * share, end), to = std::min(from + share, end);
+  const int64_t grain = options_.part_grain, grains = (end - first + grain - 1) / grain;
+  const auto begin_of = [&](int64_t part) { return std::min(first + grains * part / options_.parts * grain, end); };
+  const int64_t from = begin_of(options_.part), to = begin_of(options_.part + 1);
   task.batch.position = position(from);
   task.consumed = end - first;  // first: whatever the sampler throws, the batch after begins there
   for (int64_t i = from; i < to; ++i) {

@@ -45,11 +45,12 @@ void check_order(const DataLoaderOptions& o, bool iterable) {
 
 void check_parts(const DataLoaderOptions& o, bool iterable) {
   CHECK(o.parts >= 1 && o.part >= 0 && o.part < o.parts, "part is {}, it must be in [0, parts = {})", o.part, o.parts);
+  CHECK(o.part_grain >= 1, "part_grain is {}, it must be positive", o.part_grain);
   if (o.parts == 1) return;
   CHECK(o.batch_size, "batch_size is nullopt and parts is {}: there are no batches to part", o.parts);
   CHECK(!iterable && !o.batch_sampler, "parts is {}, but only a sampler's batches are parted", o.parts);
-  CHECK(!o.sampler || (*o.sampler)->world() == 1,
-        "parts is {}, but the sampler gives each of {} ranks a part already", o.parts, (*o.sampler)->world());
+  CHECK(!o.sampler || (*o.sampler)->world() == 1, "parts is {}, but the sampler gives each of {} ranks a part already",
+        o.parts, (*o.sampler)->world());
 }
 
 }  // namespace

@@ -157,7 +157,8 @@ void grad_sums(const Array& x, const ReluMask& relu, const Array& g, const Array
   const auto invstds = channel_values<P>(invstd, count);
   std::vector<double> products(sums.begin() + count, sums.end());
   sums.resize(static_cast<size_t>(count));
-  for (size_t c = 0; c < products.size(); ++c) products[c] *= double(invstds[c]);
+  if (places.numel() > 0)  // of nothing the statistics are NaN, and the sums 0
+    for (size_t c = 0; c < products.size(); ++c) products[c] *= double(invstds[c]);
   store_channels(sums, dbeta);
   store_channels(products, dgamma);
 }

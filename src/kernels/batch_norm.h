@@ -5,7 +5,7 @@
 namespace ingot::kernels {
 
 // Batch normalisation over dimension 1 of [N, C, ...] arrays (Ioffe & Szegedy 2015): f32, bf16, f64. Arrays of shape
-// [C] are f32, for f64 data f64. Any strides; arrays whose channels are contiguous (channels-last, [N, C]) are fast.
+// [C] are f32 or f64. Any strides; arrays whose channels are contiguous (channels-last, [N, C]) are fast.
 // Sums are f64, cut by shape alone and combined in order: the bits do not depend on the thread count.
 
 /// mean[c] and the biased variance[c] over the other dimensions; NaN where these have no elements. Shifted by the first
@@ -24,7 +24,7 @@ struct ReluMask {
   Array y = {}, beta = {};
 };
 
-/// With g' = g where the mask lets it pass, else 0: dbeta = sum g', dgamma = sum g' * (x - mean) * invstd.
+/// With g' = g where the mask lets it pass, else 0: dbeta = sum g', dgamma = sum g' * (x - mean) * invstd; 0 of nothing.
 /// gamma may be absent; it matters to the mask alone.
 void batch_norm_grad_sums(const Array& x, const ReluMask& mask, const Array& g, const Array& mean, const Array& invstd,
                           const Array& gamma, const Array& dgamma, const Array& dbeta);

@@ -15,7 +15,6 @@
 namespace ingot {
 namespace {
 
-constexpr int64_t kShard = 16;  // images
 constexpr int64_t kMegabyte = int64_t{1} << 20;
 
 int64_t count_right(const Tensor& scores, const Tensor& target) {
@@ -103,14 +102,15 @@ class ShardedStep : public BatchStep {
         loss_(std::move(loss)),
         optimizer_(optimizer),
         plain_bytes_(bytes_of(model)),
-        parallel_(model, config.data.batch_size / kShard / world().size()) {}
+        parallel_(model, config.data.batch_size / kShardImages / world().size()) {}
 
   StepResult run(const Batch& part, int64_t step, bool stop) override {
     const Batch batch = with_tensors(part, task_);
     std::atomic<int64_t> right = 0;
     optimizer_.zero_grad();
     const double loss = parallel_.backward([&](Module& model, int64_t shard) {
-      const int64_t begin = std::min(shard * kShard, batch.size()), end = std::min(begin + kShard, batch.size());
+      const int64_t begin = std::min(shard * kShardImages, batch.size()),
+                    end = std::min(begin + kShardImages, batch.size());
       const DropoutScope dropout = dropout_of(seed_, step, batch.position + begin);
       const Tensor scores = model.call({slice(batch.input, 0, begin, end)})[0],
                    target = slice(batch.target, 0, begin, end);
@@ -158,9 +158,9 @@ std::unique_ptr<BatchStep> make_batch_step(const TrainConfig& config, const Task
     if (ranks == 1) return std::make_unique<AloneStep>(config.seed, model, loss, optimizer);
     return std::make_unique<ParallelStep>(config, task, model, loss, optimizer);
   }
-  CHECK(config.data.batch_size % (kShard * ranks) == 0,
+  CHECK(config.data.batch_size % (kShardImages * ranks) == 0,
         "distributed.deterministic: data.batch_size {} is not divided by {} ranks of shards of {} images",
-        config.data.batch_size, ranks, kShard);
+        config.data.batch_size, ranks, kShardImages);
   return std::make_unique<ShardedStep>(config, task, model, loss, optimizer);
 }
 

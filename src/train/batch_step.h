@@ -7,6 +7,9 @@
 
 namespace ingot {
 
+/// Images of one shard, of which deterministic runs are made.
+inline constexpr int64_t kShardImages = 16;
+
 /// What all ranks together found in a step; counts are of the whole batch.
 struct StepResult {
   double loss = 0;  // mean

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "base/parallel.h"
 #include "ingot/communicator.h"
 #include "ingot/data_loader.h"
 #include "ingot/losses.h"
@@ -24,20 +25,27 @@ void check_targets(const std::vector<int64_t>& targets, const Batch& batch, int6
           batch.indices[i], classes);
 }
 
-/// Each image is one rank's.
-DatasetHandle part_of_rank(const DatasetHandle& images) {
-  const int64_t n = images->size(), rank = world().rank(), ranks = world().size();
-  std::vector<int64_t> indices(static_cast<size_t>(n * (rank + 1) / ranks - n * rank / ranks));
-  std::iota(indices.begin(), indices.end(), n * rank / ranks);
-  return Subset(images, std::move(indices));
+constexpr int64_t kBlock = 64;
+
+/// A rank's images, whole blocks of them, and the number of its first block.
+struct Part {
+  DatasetHandle images;
+  int64_t first = 0, blocks = 0;  // of all ranks
+};
+Part part_of_rank(const DatasetHandle& images, int64_t block) {
+  const int64_t n = images->size(), blocks = (n + block - 1) / block, rank = world().rank(), ranks = world().size();
+  const int64_t first = blocks * rank / ranks, last = blocks * (rank + 1) / ranks;
+  std::vector<int64_t> indices(static_cast<size_t>(std::min(last * block, n) - std::min(first * block, n)));
+  std::iota(indices.begin(), indices.end(), first * block);
+  return {Subset(images, std::move(indices)), first, blocks};
 }
 
-void add_over_ranks(EvalResult& result) {
+void add_over_ranks(EvalResult& result, std::vector<double>& losses) {
   if (world().size() == 1) return;
   for (auto& row : result.confusion)
     world().all_reduce(row.data(), static_cast<int64_t>(row.size()), DType::i64).wait();
   world().all_reduce(&result.samples, 1, DType::i64).wait();
-  world().all_reduce(&result.loss, 1, DType::f64).wait();
+  world().all_reduce(losses.data(), static_cast<int64_t>(losses.size()), DType::f64).wait();
 }
 
 }  // namespace
@@ -52,11 +60,18 @@ EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, con
   const auto classes = static_cast<size_t>(task.classes());
   EvalResult result{.class_names = task.class_names, .confusion = {classes, std::vector<int64_t>(classes)}};
   const NoGrad no_grad;
+  // On one thread, a block at a time, numbers depend neither on the threads nor on who computes a block.
+  std::optional<SerialScope> serial;
+  if (options.deterministic) serial.emplace();
+  adopt_thread_count();
   const auto start = std::chrono::steady_clock::now();
-  const DatasetHandle own = options.by_ranks && world().size() > 1 ? part_of_rank(images) : images;
-  DataLoader loader(normalised(own, task), {.batch_size = options.batch_size.value_or(usual_batch(task)),
-                                            .num_workers = options.num_workers,
-                                            .on_error = options.on_error});
+  Part part{images};
+  if (options.by_ranks || options.deterministic) part = part_of_rank(images, options.deterministic ? kBlock : 1);
+  std::vector<double> losses(options.deterministic ? static_cast<size_t>(part.blocks) : 1);
+  DataLoader loader(normalised(part.images, task),
+                    {.batch_size = options.deterministic ? kBlock : options.batch_size.value_or(usual_batch(task)),
+                     .num_workers = options.num_workers,
+                     .on_error = options.on_error});
   for (const Batch& batch : loader.epoch(0)) {
     const Tensor scores = classify(batch.input);
     const Shape wanted{batch.size(), task.classes()};
@@ -67,10 +82,12 @@ EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, con
     const auto predicted = argmax(scores, 1).to_vector<int64_t>();
     for (size_t i = 0; i < targets.size(); ++i)
       ++result.confusion[static_cast<size_t>(targets[i])][static_cast<size_t>(predicted[i])];
-    result.loss += cross_entropy_sum(scores, batch.target).sum.item<double>();
+    const auto block = static_cast<size_t>(options.deterministic ? part.first + batch.position / kBlock : 0);
+    losses[block] += cross_entropy_sum(scores, batch.target).sum.item<double>();
     result.samples += batch.size();
   }
-  if (options.by_ranks) add_over_ranks(result);
+  if (options.by_ranks) add_over_ranks(result, losses);
+  result.loss = std::accumulate(losses.begin(), losses.end(), 0.0);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
 
   int64_t right = 0;

@@ -36,6 +36,7 @@ DataLoaderOptions loader_options(const TrainConfig& config) {
           .drop_last = config.data.drop_last,
           .part = world().rank(),
           .parts = world().size(),
+          .part_grain = config.distributed.deterministic ? kShardImages : 1,
           .seed = config.seed,
           .on_error = config.data.on_error};
 }

@@ -3,6 +3,7 @@
 
 #include "data/scratch.h"
 #include "data/toy.h"
+#include "error_of.h"
 
 namespace ingot {
 namespace {
@@ -224,6 +225,73 @@ TEST(LoaderOrder, AFailingSamplerDoesNotMoveThePosition) {
     EXPECT_EQ(loader.state().position, 8);
     EXPECT_EQ(epoch.next()->indices[0], 8);
   }
+}
+
+// ---- Parts
+
+TEST(LoaderParts, TogetherAreTheWholeBatches) {
+  constexpr int64_t kCount = 21;  // the last batch has 5 samples of 8
+  for (const auto& [workers, grain] : {std::pair(0, 1), {2, 1}, {0, 2}, {0, 4}, {2, 8}})
+    for (const int parts : {1, 2, 3, 4, 8}) {
+      const auto loader_of = [workers = workers, grain = grain](int part, int of) {
+        return DataLoader(Toy(kCount, {}), {.batch_size = 8,
+                                            .shuffle = true,
+                                            .num_workers = workers,
+                                            .part = part,
+                                            .parts = of,
+                                            .part_grain = grain,
+                                            .seed = 3});
+      };
+      DataLoader whole = loader_of(0, 1);
+      Epoch all = whole.epoch(1);
+      std::vector<DataLoader> loaders;
+      std::vector<Epoch> epochs;
+      for (int p = 0; p < parts; ++p) loaders.push_back(loader_of(p, parts));
+      for (DataLoader& loader : loaders) epochs.push_back(loader.epoch(1));
+      while (const auto batch = all.next()) {
+        std::vector<int64_t> indices;
+        std::vector<double> values;
+        for (int p = 0; p < parts; ++p) {
+          const auto own = epochs[static_cast<size_t>(p)].next();
+          ASSERT_TRUE(own);
+          if (own->size() == 0) continue;
+          EXPECT_EQ((own->position - batch->position) % grain, 0);
+          EXPECT_LE(own->size(), (8 / grain + parts - 1) / parts * grain);
+          EXPECT_EQ(own->position, batch->position + static_cast<int64_t>(indices.size()));
+          indices.insert(indices.end(), own->indices.begin(), own->indices.end());
+          const auto v = own->input.to_vector<double>();
+          values.insert(values.end(), v.begin(), v.end());
+        }
+        EXPECT_EQ(indices, batch->indices);
+        EXPECT_EQ(values, batch->input.to_vector<double>());
+        for (const DataLoader& loader : loaders) EXPECT_EQ(loader.state().position, whole.state().position);
+      }
+      for (Epoch& epoch : epochs) EXPECT_FALSE(epoch.next());
+    }
+}
+
+TEST(LoaderParts, GoOnWithAnotherNumberOfParts) {
+  DataLoader two(Toy(30), {.batch_size = 8, .shuffle = true, .part = 1, .parts = 2, .seed = 4});
+  Epoch first = two.epoch(0);
+  first.next();
+  DataLoader three(Toy(30), {.batch_size = 8, .shuffle = true, .part = 2, .parts = 3, .seed = 4}),
+      whole(Toy(30), {.batch_size = 8, .shuffle = true, .seed = 4});
+  three.load_state(two.state());
+  whole.load_state(two.state());
+  const auto all = whole.epoch(0).next(), part = three.epoch(0).next();
+  EXPECT_EQ(part->indices, (std::vector<int64_t>{all->indices[5], all->indices[6], all->indices[7]}));
+}
+
+TEST(LoaderParts, RefuseWhatHasNoBatchesToPart) {
+  const auto refuse = [](DataLoaderOptions options) { return error_of([&] { DataLoader(Toy(8), options); }); };
+  EXPECT_EQ(refuse({.part = 2, .parts = 2}), "part is 2, it must be in [0, parts = 2)");
+  EXPECT_EQ(refuse({.parts = 2, .part_grain = 0}), "part_grain is 0, it must be positive");
+  EXPECT_EQ(refuse({.batch_size = std::nullopt, .parts = 2}),
+            "batch_size is nullopt and parts is 2: there are no batches to part");
+  EXPECT_EQ(refuse({.batch_sampler = std::make_shared<BatchSampler>(SequentialSampler(8), 2, false), .parts = 2}),
+            "parts is 2, but only a sampler's batches are parted");
+  EXPECT_EQ(refuse({.sampler = DistributedSampler(8, {.num_replicas = 2}), .parts = 2}),
+            "parts is 2, but the sampler gives each of 2 ranks a part already");
 }
 
 }  // namespace
