@@ -5,14 +5,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 
 #include "base/check.h"
 #include "base/file.h"
-#include "diagnose/html.h"
-#include "ingot/train.h"
+#include "curves.h"
 #include "train/build.h"
 
 namespace ingot {
@@ -30,8 +28,6 @@ const Candidate kCandidates[] = {{"SGD", "type: SGD, momentum: 0.9"},
                                  {"LAMB", "type: Lamb"}};
 constexpr double kRates[] = {0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001};
 constexpr int kSearchSeed = 0, kSeeds[] = {1, 2, 3};
-
-using Curve = std::vector<EpochRecord>;  // empty: the loss did not stay finite
 
 TrainConfig config_of(const std::filesystem::path& base, const Candidate& c, double lr, int seed) {
   return load_train_config(base, {fmt::format("optimizer={{{}, lr: {}}}", c.config, lr), fmt::format("seed={}", seed)});
@@ -83,36 +79,10 @@ size_t state_tensors(const TrainConfig& config) {
       std::count_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.second.shape() == p.shape(); }));
 }
 
-using Field = double EpochRecord::*;
-
-double mean_at(const std::vector<Curve>& curves, size_t epoch, Field field) {
-  double sum = 0;
-  for (const Curve& curve : curves) sum += curve.at(epoch).*field;
-  return sum / static_cast<double>(curves.size());
-}
-
-/// Mean and extremes over the seeds.
-std::string at_the_end(const std::vector<Curve>& curves, Field field, double scale, int digits) {
-  double low = INFINITY, high = -INFINITY;
-  for (const Curve& curve : curves) {
-    low = std::min(low, scale * (curve.back().*field));
-    high = std::max(high, scale * (curve.back().*field));
-  }
-  const double mean = scale * mean_at(curves, curves.front().size() - 1, field);
-  return fmt::format("{:.{}f} ({:.{}f} to {:.{}f})", mean, digits, low, digits, high, digits);
-}
-
 void print_result(const Candidate& c, double lr, const std::vector<Curve>& curves, size_t tensors) {
   fmt::print("| {} | {} | {} | {:.1f} | {} | {} |\n", c.name, lr, at_the_end(curves, &EpochRecord::train_loss, 1, 4),
              100 * mean_at(curves, 0, &EpochRecord::val_accuracy),
              at_the_end(curves, &EpochRecord::val_accuracy, 100, 1), 4 * tensors);
-}
-
-html::Series series(const std::string& name, const std::vector<Curve>& curves, Field field, double scale) {
-  html::Series out{.name = name, .points = {}};
-  for (size_t e = 0; e < curves.front().size(); ++e)
-    out.points.emplace_back(static_cast<double>(e + 1), scale * mean_at(curves, e, field));
-  return out;
 }
 
 void compare(const std::filesystem::path& base, const std::filesystem::path& folder) {

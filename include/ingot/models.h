@@ -182,6 +182,33 @@ class ResNet : public ModuleOf<ResNet> {
   ResNet(const ResNetOptions& options, const SkipInit&);  // with undrawn layers
 };
 
+struct CifarResNetOptions {
+  int depth = 20;  // 6 n + 2
+  int64_t num_classes = 10;
+  int64_t in_channels = 3;
+};
+/// The ResNet for small images of He et al. 2015, section 4.2: three stages of n blocks with 16, 32 and 64 channels, no
+/// pool before them; shortcuts with a convolution where the shape changes (their option B). x [N,3,H,W]. Starts as
+/// ResNet does. Depth 20 has 272,474 parameters.
+class CifarResNet : public ModuleOf<CifarResNet> {
+ public:
+  explicit CifarResNet(const CifarResNetOptions& options = {});
+  Tensor forward(const Tensor& x);
+  void reset_parameters(RandomKey key) override;
+  bool resets_children() const override { return true; }
+
+  CifarResNetOptions options;
+  Conv2d conv1;
+  BatchNorm2d bn1;
+  ReLU relu;
+  Sequential layer1, layer2, layer3;
+  AdaptiveAvgPool2d avgpool;
+  Linear fc;
+
+ private:
+  CifarResNet(const CifarResNetOptions& options, const SkipInit&);  // with undrawn layers
+};
+
 struct MobileNetV2Options {
   int64_t num_classes = 1000;
   int64_t in_channels = 3;
@@ -420,8 +447,9 @@ struct ModelOptions {
   std::optional<AttentionOptions> attention;   // ResNets (ResNeXt, Wide-ResNet) and MobileNets
 };
 /// A model by name, as torchvision has them: linear, lenet, small_cnn, vgg11 ... vgg19_bn, resnet18 ... resnet152,
-/// resnext50_32x4d, wide_resnet50_2, mobilenet_v3_large, efficientnet_b0, vit_b_16, densenet121, ... Throws Error that
-/// names the nearest one, or an option that the model has not.
+/// cifar_resnet20 and 56 (which torchvision has not), resnext50_32x4d, wide_resnet50_2, mobilenet_v3_large,
+/// efficientnet_b0, vit_b_16, densenet121, ... Throws Error that names the nearest one, or an option that the model has
+/// not.
 std::unique_ptr<Module> make_model(std::string_view name, const ModelOptions& options = {});
 std::vector<std::string> model_names();
 /// Whether a model is made for images of one size, which are square: small_cnn, vit_b_16, ...

@@ -71,7 +71,11 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Models, SmallOnesHaveTheirCounts) {
   EXPECT_EQ(parameter_count(LeNet()), 61706);
   EXPECT_EQ(parameter_count(SmallCnn()), 421738);
-  EXPECT_EQ(model_names().size(), 48u);
+  EXPECT_EQ(parameter_count(CifarResNet()), 272474);
+  EXPECT_EQ(parameter_count(CifarResNet({.depth = 56})), 855770);
+  EXPECT_EQ(error_of([] { CifarResNet({.depth = 18}); }),
+            "there is no such ResNet of depth 18; depths are 6 n + 2, as 20 and 56");
+  EXPECT_EQ(model_names().size(), 50u);
 }
 
 TEST(Models, TheTableNamesWhatItDoesNotKnow) {
@@ -190,7 +194,8 @@ TEST(Models, StochasticDepthRisesFromTheFirstBlockToTheLast) {
 }
 
 TEST(Models, EveryParameterGetsAGradient) {
-  for (const char* name : {"lenet", "small_cnn", "resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5"}) {
+  for (const char* name :
+       {"lenet", "small_cnn", "resnet18", "cifar_resnet20", "mobilenet_v3_small", "shufflenet_v2_x0_5"}) {
     const auto model = make_model(name, {.num_classes = 4, .in_channels = 1});
     const Tensor scores = model->call({normal({4, 1, 28, 28}, 0, 1, RandomKey{2})})[0];
     backward(cross_entropy(scores, from_vector<int64_t>({0, 1, 2, 3}, {4})));

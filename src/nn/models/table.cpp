@@ -69,6 +69,11 @@ Made resnet(const Options& o) {
   return made<ResNet>(ResNetOptions{.depth = kDepth, .groups = kGroups, .width_per_group = kWidthPerGroup}, o);
 }
 
+template <int kDepth>
+Made cifar_resnet(const Options& o) {
+  return made<CifarResNet>(CifarResNetOptions{.depth = kDepth}, o);
+}
+
 Made mobilenet_v2(const Options& o) { return made<MobileNetV2>(MobileNetV2Options{}, o); }
 
 template <bool kSmall>
@@ -134,6 +139,8 @@ constexpr Entry kModels[] = {
     {"resnext101_64x4d", resnet<101, 64, 4>, kAttention},
     {"wide_resnet50_2", resnet<50, 1, 128>, kAttention},
     {"wide_resnet101_2", resnet<101, 1, 128>, kAttention},
+    {"cifar_resnet20", cifar_resnet<20>},
+    {"cifar_resnet56", cifar_resnet<56>},
     {"mobilenet_v2", mobilenet_v2, kAttentionAndDropout},
     {"mobilenet_v3_large", mobilenet_v3<false>, kAttentionAndDropout},
     {"mobilenet_v3_small", mobilenet_v3<true>, kAttentionAndDropout},
