@@ -13,7 +13,7 @@
 export OMP_NUM_THREADS=1
 # Tests ask for more memory than there is, and expect an Error.
 export ASAN_OPTIONS="allocator_may_return_null=1:strict_string_checks=1" UBSAN_OPTIONS="print_stacktrace=1"
-export TSAN_OPTIONS="halt_on_error=1"
+export TSAN_OPTIONS="halt_on_error=1:suppressions=$PWD/tests/tsan.supp"
 
 check_quick() {
   build asan test_base test_tensor test_io test_data
@@ -54,7 +54,7 @@ run_tsan() {
 
 # Kernels run their loops on several threads in few tests, of which the filter names most.
 check_tsan() {
-  build tsan test_base test_tensor test_kernels test_data test_engine test_train
+  build tsan test_base test_tensor test_kernels test_data test_engine test_dist test_train
   while read -r program options; do
     # shellcheck disable=SC2086
     run_tsan "$program" $options </dev/null
@@ -63,7 +63,8 @@ test_tensor
 test_kernels --gtest_filter=*Thread*:*BitsAreThose*:*TenMillion*
 test_data --gtest_filter=DataLoader* --gtest_repeat=20
 test_engine
-test_train --gtest_filter=Trainer*"
+test_dist
+test_train --gtest_filter=Trainer*:Ranks*"
 }
 
 check_wide() {

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+
 #include "cli/process.h"
 
 namespace ingot {
@@ -33,6 +35,15 @@ TEST(Usage, MistakesEndWithTwoAndOneError) {
     EXPECT_EQ(r.out, "");
     EXPECT_THAT(r.err, AllOf(StartsWith("ingot: "), HasSubstr(word), HasSubstr("--help`")));
   }
+}
+
+// Four processes that write one engine file would only get into each other's way.
+TEST(Usage, VerbsForOneProcessRefuseToBeSeveral) {
+  ::setenv("OMPI_COMM_WORLD_SIZE", "4", 1);
+  const Finished o = ingot({"build", "zoo:lenet", "-o", "lenet.ingot"});
+  ::unsetenv("OMPI_COMM_WORLD_SIZE");
+  EXPECT_EQ(o.code, 2);
+  EXPECT_THAT(o.err, testing::StartsWith("ingot: ingot build is for one process, mpirun started several"));
 }
 
 }  // namespace
