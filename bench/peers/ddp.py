@@ -26,8 +26,8 @@ def train(rank, file, asked, answers):
     if layout == "nhwc":
         model, x = model.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
     parallel = torch.nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
-    target = torch.zeros(batch, dtype=torch.long)
-    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=1e-4, foreach=True)
+    target = torch.randint(0, 1000, (batch,))
+    optimizer = torch.optim.SGD(model.parameters(), 1e-9, momentum=0.9, weight_decay=1e-4, foreach=True)
     while (steps := asked.get()) > 0:
         best = 1e30
         for _ in range(steps):

@@ -33,7 +33,7 @@ class Communicator;
 class [[nodiscard]] Work {
  public:
   Work() = default;
-  Work(Communicator& communicator, std::unique_ptr<CollectiveRequest> request, std::string what);
+  Work(Communicator& communicator, std::unique_ptr<CollectiveRequest> request, std::string what, int64_t bytes);
   Work(Work&& other) noexcept;
   Work& operator=(Work&&) = delete;
   ~Work();
@@ -45,6 +45,7 @@ class [[nodiscard]] Work {
   Communicator* communicator_ = nullptr;  // null: done
   std::unique_ptr<CollectiveRequest> request_;
   std::string what_;
+  int64_t bytes_ = 0;
 };
 
 struct CommunicatorOptions {
@@ -92,7 +93,7 @@ class Communicator {
   friend class Work;
   Work start(const CollectiveCall& call, int64_t bytes);
   void compare_calls(const CollectiveCall& call);
-  void finish(CollectiveRequest& request, const std::string& what);
+  void finish(CollectiveRequest& request, const std::string& what, int64_t bytes);
 
   std::shared_ptr<Transport> transport_;
   CommunicatorOptions options_;

@@ -48,14 +48,28 @@ std::vector<Bucket> make_buckets(const Tensors& params, const std::vector<size_t
   return buckets;
 }
 
+namespace {
+
+/// In pieces that stay in a core's cache from one rank's copy to the next, and of which each is soon through: where
+/// ranks come late, only the first piece waits.
+void all_reduce_pieces(const Array& data, Communicator& ranks) {
+  constexpr int64_t kPieceBytes = int64_t{1} << 20;
+  const auto size = static_cast<int64_t>(size_of(data.dtype));
+  const int64_t piece = kPieceBytes / size, count = data.shape[0];
+  for (int64_t at = 0; at < count; at += piece)
+    ranks.all_reduce(data.as<std::byte>() + at * size, std::min(piece, count - at), data.dtype).wait();
+}
+
+}  // namespace
+
 void sum_over_ranks(Bucket& bucket, Communicator& ranks, bool compress) {
   const Array data = array_of(bucket.data);
   bucket.data.count_write();
-  if (!compress || data.dtype == DType::bf16) return ranks.all_reduce(data.data, data.shape[0], data.dtype).wait();
+  if (!compress || data.dtype == DType::bf16) return all_reduce_pieces(data, ranks);
   const Tensor packed = empty({data.shape[0]}, DType::bf16);
   const Array bits = array_of(packed);
   kernels::copy(data, bits);
-  ranks.all_reduce(bits.data, bits.shape[0], DType::bf16).wait();
+  all_reduce_pieces(bits, ranks);
   kernels::copy(bits, data);
 }
 

@@ -23,20 +23,26 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Waits without taking a core from the rank that is waited for: at first only turns are given away.
+/// Waits without taking a core from the rank that is waited for: only turns are given away as long as it may be the
+/// data that takes its time, which moves on when it is looked after; then, and where nobody waits, come naps.
 class BackOff {
  public:
+  explicit BackOff(int64_t bytes)
+      : end_of_turns_(Clock::now() + kTurns + std::chrono::nanoseconds(bytes / kBytesPerNanosecond)) {}
   void pause() {
-    if (Clock::now() - start_ < kSpin)
+    if (Clock::now() > end_of_turns_)
+      std::this_thread::sleep_for(kNap);
+    else if (is_waited_for())
       ::sched_yield();
     else
-      std::this_thread::sleep_for(kNap);
+      std::this_thread::sleep_for(kShortNap);
   }
 
  private:
-  static constexpr std::chrono::milliseconds kSpin{2};
-  static constexpr std::chrono::microseconds kNap{50};
-  Clock::time_point start_ = Clock::now();
+  static constexpr std::chrono::milliseconds kTurns{2};
+  static constexpr std::chrono::microseconds kNap{50}, kShortNap{20};
+  static constexpr int64_t kBytesPerNanosecond = 1;
+  Clock::time_point end_of_turns_;
 };
 
 constexpr std::string_view kKindNames[] = {"all_reduce", "broadcast", "all_gather", "reduce_scatter"};
@@ -75,12 +81,13 @@ std::string to_string(const CollectiveCall& call) {
 
 // ---- Work
 
-Work::Work(Communicator& communicator, std::unique_ptr<CollectiveRequest> request, std::string what)
-    : communicator_(&communicator), request_(std::move(request)), what_(std::move(what)) {}
+Work::Work(Communicator& communicator, std::unique_ptr<CollectiveRequest> request, std::string what, int64_t bytes)
+    : communicator_(&communicator), request_(std::move(request)), what_(std::move(what)), bytes_(bytes) {}
 Work::Work(Work&& other) noexcept
     : communicator_(std::exchange(other.communicator_, nullptr)),
       request_(std::move(other.request_)),
-      what_(std::move(other.what_)) {}
+      what_(std::move(other.what_)),
+      bytes_(other.bytes_) {}
 Work::~Work() {
   try {
     wait();
@@ -92,7 +99,7 @@ Work::~Work() {
 void Work::wait() {
   if (communicator_ == nullptr) return;
   const auto request = std::move(request_);
-  std::exchange(communicator_, nullptr)->finish(*request, what_);
+  std::exchange(communicator_, nullptr)->finish(*request, what_, bytes_);
 }
 
 // ---- Communicator
@@ -106,9 +113,9 @@ int Communicator::rank() const { return transport_->rank(); }
 int Communicator::size() const { return transport_->size(); }
 bool Communicator::concurrent() const { return transport_->concurrent(); }
 
-void Communicator::finish(CollectiveRequest& request, const std::string& what) {
+void Communicator::finish(CollectiveRequest& request, const std::string& what, int64_t bytes) {
   const auto start = Clock::now();
-  BackOff back_off;
+  BackOff back_off(bytes);
   transport_->waits_for(what.c_str());
   struct Ended {
     Communicator& c;
@@ -137,7 +144,7 @@ Work Communicator::start(const CollectiveCall& call, int64_t bytes) {
   bytes_ += bytes;
   try {
     if (options_.check_calls) compare_calls(call);
-    return Work(*this, transport_->start(call), to_string(call));
+    return Work(*this, transport_->start(call), to_string(call), bytes);
   } catch (...) {
     busy_ = false;
     throw;
@@ -149,7 +156,7 @@ void Communicator::compare_calls(const CollectiveCall& call) {
   std::vector<Described> all(static_cast<size_t>(size()));
   const auto request = transport_->start(
       {.kind = CollectiveKind::all_gather, .in = &mine, .out = all.data(), .count = sizeof mine, .dtype = DType::u8});
-  finish(*request, fmt::format("the other ranks before {}", to_string(call)));
+  finish(*request, fmt::format("the other ranks before {}", to_string(call)), sizeof mine);
   busy_ = true;
   for (size_t r = 1; r < all.size(); ++r)
     CHECK(std::memcmp(&all[r], &all[0], offsetof(Described, text)) == 0, "rank 0 calls {}, rank {} calls {}",
@@ -196,9 +203,14 @@ void Communicator::fail_others(const std::string& text) { transport_->fail_other
 
 namespace {
 thread_local int t_lane = 0;
-}
+thread_local const std::atomic<bool>* t_waited_for = nullptr;
+}  // namespace
 int current_lane() { return t_lane; }
-void set_lane(int lane) { t_lane = lane; }
+void set_lane(int lane, const std::atomic<bool>* waited_for) {
+  t_lane = lane;
+  t_waited_for = waited_for;
+}
+bool is_waited_for() { return t_waited_for == nullptr || *t_waited_for; }
 
 // ---- Groups
 

@@ -1,5 +1,7 @@
 #include "dist/gradient_thread.h"
 
+#include <sys/prctl.h>
+
 #include <utility>
 
 #include "base/parallel.h"
@@ -50,8 +52,9 @@ void GradientThread::run_one(std::unique_lock<std::mutex>& lock) {
 }
 
 void GradientThread::work() {
-  set_lane(1);
-  const SerialScope serial;  // the compute threads have the CPUs
+  set_lane(1, &waited_for_);
+  const SerialScope serial;            // the compute threads have the CPUs
+  ::prctl(PR_SET_TIMERSLACK, 1000UL);  // nanoseconds: its naps are short
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [&] { return stop_ || !jobs_.empty(); });
@@ -62,9 +65,11 @@ void GradientThread::work() {
 
 void GradientThread::wait() {
   std::unique_lock lock(mutex_);
+  waited_for_ = true;
   if (!thread_.joinable())
     while (!jobs_.empty()) run_one(lock);
   changed_.wait(lock, [&] { return jobs_.empty() && !running_; });
+  waited_for_ = false;
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 

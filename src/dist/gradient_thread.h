@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -30,6 +31,7 @@ class GradientThread {
   std::condition_variable changed_;
   std::deque<std::function<void()>> jobs_;
   bool running_ = false, stop_ = false;
+  std::atomic<bool> waited_for_{false};
   std::exception_ptr error_;
   std::thread thread_;
 };

@@ -369,13 +369,14 @@ class FaultySync : public BatchSync {
     }
     Tensor y = batch_norm_apply(x, stats, gamma, bias, eps);
     if (residual) y = y + *residual;
+    if (with_relu) y = relu(y);
     const NoGrad no_grad;
     const auto count = row(stats, 0).to_vector<double>()[0];
     Tensor var = reshape(row(stats, 2) / row(stats, 0), {x.size(1)});
     if (fault_ == Fault::variance_from_invstd) var = reciprocal(square(rsqrt(var + eps))) - eps;
     const int64_t counted =
         fault_ == Fault::local_bessel ? (x.numel() / x.size(1)).value() : static_cast<int64_t>(count);
-    return Result{with_relu ? relu(y) : y, reshape(row(stats, 1), {x.size(1)}), var, counted};
+    return Result{y, reshape(row(stats, 1), {x.size(1)}), var, counted};
   }
 
  private:
