@@ -28,13 +28,19 @@ struct Relay::Peer {
   }
 };
 
+namespace {
+bool is_stopped(const Standing& s) { return s.state == 'T' || s.state == 't'; }
+}  // namespace
+
+bool is_alive(const Standing& s) { return s.state != 0 && !is_stopped(s); }
+
 std::string to_string(const Standing& s, size_t lane) {
   std::string text = fmt::format("rank {} (pid {} on {}) ", s.rank, s.pid, s.host);
   if (s.ended)
     text += "has ended";
   else if (s.state == 0)
     text += "is gone";
-  else if (s.state == 'T' || s.state == 't')
+  else if (is_stopped(s))
     text += "is stopped";
   else if (s.what[lane][0] != 0)
     text += fmt::format("waits for {}", s.what[lane]);

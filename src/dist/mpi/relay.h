@@ -24,6 +24,8 @@ struct Standing {
   char state = 0;                  // process_state
   bool ended = false;
 };
+/// Neither gone nor stopped.
+bool is_alive(const Standing& standing);
 /// "rank 2 (pid 4711 on host1) is stopped in step 12, layer2.0.bn1".
 std::string to_string(const Standing& standing, size_t lane);
 
