@@ -11,27 +11,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export OMP_WAIT_POLICY=passive
 
-# cut STEM IMAGES BIG_ENDIAN_COUNT: the first images of Fashion-MNIST and their labels
-cut() {
-  local from=/usr/share/datasets/fashion-mnist/$1 to=$scratch/$1
-  { printf '\0\0\010\003%b\0\0\0\034\0\0\0\034' "$3"; gzip -dc "$from-images-idx3-ubyte.gz" | tail -c +17 | head -c $(($2 * 784)); } \
-    >"$to-images-idx3-ubyte" || true  # gzip minds that nobody reads on
-  { printf '\0\0\010\001%b' "$3"; gzip -dc "$from-labels-idx1-ubyte.gz" | tail -c +9 | head -c "$2"; } >"$to-labels-idx1-ubyte" || true
-}
-cut train 1024 '\0\0\04\0'
-cut t10k 256 '\0\0\01\0'
-cat >"$scratch/config.yaml" <<EOF
-model: {type: small_cnn, widths: [8, 16, 64], dropout: 0.25}
-data:
-  type: idx
-  root: $scratch
-  validation: 128
-  batch_size: 64  # shards of 16 images for 4 ranks
-  augment: [{type: RandomHorizontalFlip}]
-optimizer: {type: SGD, lr: 0.02, momentum: 0.9}
-epochs: 24
-distributed: {deterministic: true}
-EOF
+. scripts/small_run.sh
+write_small_run "$scratch" 24
 
 # job RANKS FOLDER [OPTION...]
 job() { exec scripts/launch.sh -n "$1" train "$scratch/config.yaml" --out "$2" --deadline 20 "${@:3}" >>"$scratch/log" 2>&1; }

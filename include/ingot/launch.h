@@ -26,7 +26,7 @@ class Launch {
   Launch& operator=(const Launch&) = delete;
 
   /// Of the ranks that fail together, one of each host says why: whether it is this one. The first rank goes before
-  /// the others, for which this waits half a second.
+  /// the others, for which this waits up to a second.
   bool may_speak();
   /// Ends all ranks, with this exit code.
   [[noreturn]] void abort(int code);

@@ -39,6 +39,8 @@ class BackOff {
   Clock::time_point start_ = Clock::now();
 };
 
+constexpr std::chrono::seconds kStopped{1};
+
 constexpr std::string_view kKindNames[] = {"all_reduce", "broadcast", "all_gather", "reduce_scatter"};
 
 /// What ranks compare of a call; equal bytes for equal calls.
@@ -115,6 +117,7 @@ std::string Communicator::place() const {
 
 void Communicator::finish(CollectiveRequest& request, const std::string& what) {
   const auto start = Clock::now();
+  auto since = start, before = start;
   BackOff back_off;
   transport_->waits_for(what.c_str());
   struct Ended {
@@ -126,7 +129,10 @@ void Communicator::finish(CollectiveRequest& request, const std::string& what) {
     }
   } const ended{*this, start};
   while (!request.test()) {
-    if (Clock::now() - start > options_.deadline) {  // it waits for it to the end, the other ranks' messages say
+    const auto now = Clock::now();
+    if (now - before > kStopped) since += now - before;  // this rank was: that is no fault of the others
+    before = now;
+    if (now - since > options_.deadline) {  // it waits for it to the end, the other ranks' messages say
       const std::string missing = transport_->missing();
       fail("rank {} waited {:.3g} s for {}{}{}", rank(), options_.deadline.count(), what, place(),
            missing.empty() ? "" : ": " + missing);

@@ -43,7 +43,7 @@ void run_steps(const std::string& how) {
 
 int main(int argc, char** argv) {
   const std::string how = argc > 1 ? argv[1] : "";
-  Launch launch({.deadline = std::chrono::seconds(3), .check_calls = how == "other"});
+  Launch launch({.deadline = std::chrono::seconds(2), .check_calls = how == "other"});
   try {
     run_steps(how);
   } catch (const std::exception& error) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
-#include <thread>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -26,8 +25,6 @@ struct Launch::Impl {
 };
 
 namespace {
-
-constexpr std::chrono::milliseconds kTurn{500};
 
 /// As the launcher numbers it, which is known before MPI runs.
 int launched_rank() {
@@ -80,11 +77,7 @@ Launch::~Launch() {
   MPI_Finalize();
 }
 
-bool Launch::may_speak() {
-  if (!impl_) return true;
-  if (world().rank() > 0) std::this_thread::sleep_for(kTurn);
-  return impl_->watch->may_speak();
-}
+bool Launch::may_speak() { return !impl_ || impl_->watch->may_speak(); }
 
 void Launch::abort(int code) {
   if (impl_) impl_->watch->end_job(code);

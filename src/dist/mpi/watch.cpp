@@ -149,6 +149,7 @@ Standing Watch::standing_of(const Slot& slot) const {
     if (slot.waits[lane] != 0) copy_text(s.what[lane], slot.what[lane]);
   s.state = process_state(s.pid);
   s.ended = slot.ended != 0;
+  s.failed = slot.failed;
   return s;
 }
 
@@ -165,7 +166,7 @@ std::string Watch::missing(const std::vector<int>& world_ranks) const {
     const bool came = it != all.end() && mine == it->second.what[lane] && is_alive(it->second);
     if (rank == rank_ || came) continue;
     text += text.empty() ? "" : "; ";
-    text += it == all.end() ? fmt::format("rank {} was never heard of", rank) : to_string(it->second, lane);
+    text += it == all.end() ? fmt::format("rank {} is on another host", rank) : to_string(it->second, lane);
   }
   return text;
 }
@@ -187,43 +188,58 @@ void Watch::within_deadline(const char* what, const std::vector<int>& world_rank
   waits_for(nullptr);
 }
 
-bool Watch::may_speak() { return mine_ != nullptr && slots_[0]->has_spoken.exchange(1) == 0; }
+bool Watch::may_speak() {
+  if (mine_ == nullptr) return false;
+  if (rank_ > 0) std::this_thread::sleep_for(mine_ == slots_[0] ? kTurn : 2 * kTurn);
+  return slots_[0]->has_spoken.exchange(1) == 0;
+}
 
+/// The thread that looks tells other hosts of it, and ends the process.
 void Watch::end_job(int code) {
-  if (mine_ != nullptr) mine_->failed = code;
+  if (mine_ != nullptr) {
+    mine_->failed = code;
+    std::this_thread::sleep_for(3 * kLook);
+  }
   end_all(code);
 }
 
 void Watch::look() {
   while (!stop_) {
-    end_with_the_others();
     look_for_the_dead();
     std::vector<Standing> standings;
     for (const Slot* slot : slots_) standings.push_back(standing_of(*slot));
     relay_->tell(standings);
+    if (const int code = failed(); code != 0) {
+      mine_->failed = code;
+      end_all(code);
+    }
     std::this_thread::sleep_for(kLook);
   }
 }
 
-/// A rank that failed has said why.
-void Watch::end_with_the_others() {
+/// The exit code of the rank that failed, of any host, and that said why; 0 where none has.
+int Watch::failed() const {
   for (const Slot* slot : slots_)
-    if (slot != mine_ && slot->failed != 0) end_all(slot->failed);
+    if (slot->failed != 0) return slot->failed;
+  for (const auto& [rank, standing] : relay_->heard())
+    if (standing.failed != 0) return standing.failed;
+  return 0;
 }
 
-/// The lowest rank that is left on the host reports the dead; all of them end.
+/// The lowest rank that is left on the host reports the dead, and all end with it; or, should it be stopped, another.
 void Watch::look_for_the_dead() {
   std::string dead;
   bool first = true;
   for (const Slot* slot : slots_) {
     const bool gone = slot->ended == 0 && ::kill(static_cast<pid_t>(slot->pid.load()), 0) != 0 && errno == ESRCH;
+    if (gone && slot->failed != 0) return;  // that one failed, and said why
     if (gone) dead += (dead.empty() ? "" : "; ") + to_string(standing_of(*slot), 0);
     if (!gone && slot->ended == 0 && slot->rank < rank_) first = false;
   }
   if (dead.empty() || stop_) return;
-  if (!first) std::this_thread::sleep_for(kTurn);  // unless the first one is stopped, it speaks and ends this one
-  if (may_speak()) log_warning("{}: the job ends", dead);
-  end_job(1);
+  if (!first) std::this_thread::sleep_for(kTurn);
+  if (slots_[0]->has_spoken.exchange(1) == 0) log_warning("{}: the job ends", dead);
+  mine_->failed = 1;
 }
 
 }  // namespace ingot

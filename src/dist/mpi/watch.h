@@ -42,7 +42,9 @@ class Watch {
   /// Calls something that waits for these ranks, and ends the job where they do not come within the deadline.
   void within_deadline(const char* what, const std::vector<int>& world_ranks, const std::function<void()>& call);
 
-  /// Whether this rank is the one to say why the job ends: the first of the host's that asks.
+  /// Whether this rank is the one to say why the job ends: the first of the host's that asks. The first rank of all
+  /// goes before the first ones of other hosts, which know of the other hosts' ranks, and these before the rest: they
+  /// wait for up to a second.
   bool may_speak();
   /// Ends this process and, soon, all ranks.
   [[noreturn]] void end_job(int code);
@@ -56,7 +58,7 @@ class Watch {
   static void name_path(uint32_t number, std::string_view text);
   Standing standing_of(const Slot& slot) const;
   void look();
-  void end_with_the_others();
+  int failed() const;
   void look_for_the_dead();
   void count_cpus();
 
