@@ -8,15 +8,35 @@ build=$(dirname "${BASH_SOURCE[0]}")/../build/release
 [ "${1:-}" = "-n" ] && [ $# -ge 3 ] || { sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 command -v mpirun >/dev/null || { echo "launch.sh: there is no mpirun; Debian has it in openmpi-bin" >&2; exit 2; }
 # Ranks may outnumber the CPUs, and are not bound to one: each takes its share of all of them. Within a host, messages
-# are copied through shared memory: reading another process's memory asks for a right that containers often lack. A rank that is told
-# to end has 10 s to save.
-options=(-n "$2" --oversubscribe --bind-to none --mca btl_vader_single_copy_mechanism none
-  --mca odls_base_sigkill_timeout 10)
+# are copied through shared memory: reading another process's memory asks for a right that containers often lack.
+options=(-n "$2" --oversubscribe --bind-to none --mca btl_vader_single_copy_mechanism none)
 [ "$(id -u)" -ne 0 ] || options+=(--allow-run-as-root)
+# What goes wrong in the ranks they say themselves, in a line; what is wrong with the options only mpirun can say.
+[ -n "${MPIRUN_OPTIONS:-}" ] || options+=(--quiet)
 shift 2
 case "$1" in
   */*) program=() ;;
   *) program=("$build/ingot") ;;
 esac
+[ -x "${program[0]:-$1}" ] || { echo "launch.sh: ${program[0]:-$1} is not a program" >&2; exit 2; }
+
+# At a Ctrl-C mpirun ends its ranks within a second. So it runs apart from the terminal, and ranks are asked to save and
+# end by a signal that it hands on to them; the second Ctrl-C ends them. It ends them too when this script is killed.
 # shellcheck disable=SC2086
-exec mpirun "${options[@]}" ${MPIRUN_OPTIONS:-} "${program[@]}" "$@"
+setsid setpriv --pdeathsig TERM mpirun "${options[@]}" ${MPIRUN_OPTIONS:-} "${program[@]}" "$@" &
+job=$!
+signal=USR1 told=
+tell() {
+  kill "-$signal" "$job" 2>/dev/null || true
+  signal=TERM told=1
+}
+trap tell INT TERM
+while true; do
+  code=0
+  wait "$job" || code=$?
+  [ -n "$told" ] || break  # else a signal has ended the wait, not the job
+  told=
+done
+# A rank that dies before the ranks know of each other leaves no other word.
+[ "$code" -le 128 ] || [ "$code" -eq 130 ] || echo "launch.sh: SIG$(kill -l $((code - 128))) ended a rank" >&2
+exit "$code"

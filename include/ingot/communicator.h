@@ -86,6 +86,7 @@ class Communicator {
   Traffic traffic() const;
   /// What messages about a rank that is missing say of where it stands.
   void set_step(int64_t step);
+  int64_t step() const;
   /// Lets the other ranks' collectives fail with this text, where they are threads.
   void fail_others(const std::string& text);
 
@@ -93,6 +94,7 @@ class Communicator {
   friend class Work;
   Work start(const CollectiveCall& call, int64_t bytes);
   void compare_calls(const CollectiveCall& call);
+  std::string place() const;
   void finish(CollectiveRequest& request, const std::string& what, int64_t bytes);
 
   std::shared_ptr<Transport> transport_;

@@ -25,6 +25,9 @@ class Launch {
   Launch(const Launch&) = delete;
   Launch& operator=(const Launch&) = delete;
 
+  /// Of the ranks that fail together, one of each host says why: whether it is this one. The first rank goes before
+  /// the others, for which this waits up to a second.
+  bool may_speak();
   /// Ends all ranks, with this exit code.
   [[noreturn]] void abort(int code);
   /// Whether several threads of a rank may communicate at once.

@@ -1,7 +1,9 @@
 #include "cli/ranks.h"
 
+#include <fmt/format.h>
+
 #include <cstdio>
-#include <thread>
+#include <string>
 
 #include "cli/verb.h"
 #include "ingot/launch.h"
@@ -10,12 +12,16 @@
 namespace ingot::cli {
 namespace {
 
-/// An error that all ranks meet is told once: the first rank's message ends the job before the others speak.
+/// "rank 1 in step 12: ", before errors that do not say it.
+std::string who(const std::string& error) {
+  const std::string rank = fmt::format("rank {}", world().rank());
+  if (error.find(rank + " waited") != std::string::npos) return "";
+  return rank + (world().step() > 0 ? fmt::format(" in step {}: ", world().step()) : ": ");
+}
+
+/// An error that all ranks meet is told once.
 [[noreturn]] void end_job(Launch& launch, const std::exception& error, int code) {
-  constexpr std::chrono::milliseconds kAfterTheFirst{500};
-  const int rank = world().rank();
-  if (rank > 0) std::this_thread::sleep_for(kAfterTheFirst);
-  std::fprintf(stderr, "ingot: rank %d: %s\n", rank, error.what());
+  if (launch.may_speak()) std::fprintf(stderr, "ingot: %s%s\n", who(error.what()).c_str(), error.what());
   std::fflush(nullptr);
   launch.abort(code);
 }

@@ -20,13 +20,13 @@ struct Options {
 
 volatile std::sig_atomic_t interrupted = 0;
 
-/// The first Ctrl-C lets the step end and the run be saved; the second one kills.
+/// The first Ctrl-C lets the step end and the run be saved; the second one kills. SIGUSR1 is what mpirun hands on to
+/// its ranks, where it would end them at a Ctrl-C, and what Slurm can send before a job's time is up.
 void stop_at_signals() {
   struct sigaction action{};
   action.sa_handler = [](int) { interrupted = 1; };
   action.sa_flags = static_cast<int>(SA_RESETHAND);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaction(signal, &action, nullptr);
 }
 
 constexpr int kBarWidth = 20;
@@ -81,12 +81,11 @@ void profile(TrainOptions& options, const std::optional<Trainer>& trainer) {
   };
 }
 
-int run(const Options& given) {
+int run(const Options& given, std::optional<Trainer>& trainer) {
   stop_at_signals();
   StatusLine line;
   TrainOptions options = given.train;
   options.stop = [](int64_t) { return interrupted != 0; };
-  std::optional<Trainer> trainer;
   reading([&] {
     const TrainConfig config = load_train_config(given.config, given.set);
     show(options, line, config.epochs);
@@ -119,7 +118,15 @@ Work declare(CLI::App& app) {
   add_rank_options(app, o->ranks);
   add_json_option(app, o->json);
   add_threads_option(app);
-  return [o] { return on_ranks(o->ranks, [&] { return run(*o); }); };
+  return [o] {
+    // After an error it is not destroyed, which might wait for gradients of ranks that do not come.
+    std::optional<Trainer> trainer;
+    return on_ranks(o->ranks, [&] {
+      const int code = run(*o, trainer);
+      trainer.reset();
+      return code;
+    });
+  };
 }
 
 }  // namespace

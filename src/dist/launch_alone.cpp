@@ -14,6 +14,7 @@ Launch::Launch(const CommunicatorOptions&) {
   CHECK(!is_launched(), "this is one of several ranks, but Ingot was built without MPI (Debian's libopenmpi-dev)");
 }
 Launch::~Launch() = default;
+bool Launch::may_speak() { return true; }
 void Launch::abort(int code) { std::exit(code); }
 bool Launch::threads() const { return true; }
 

@@ -201,6 +201,7 @@ class ThreadTransport : public Transport {
     return mine->got;
   }
 
+  int64_t step() const override { return world_->beyond == nullptr ? 0 : world_->beyond->step(); }
   void fail_others(const std::string& text) override { world_->failure->set(text); }
 
  private:

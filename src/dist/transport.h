@@ -49,6 +49,7 @@ class Transport {
   /// Tells the other ranks what this one waits for; null: for nothing.
   virtual void waits_for(const char* /*what*/) {}
   virtual void set_step(int64_t /*step*/) {}
+  virtual int64_t step() const { return 0; }
   /// Lets the other ranks' requests fail with this text, where it can.
   virtual void fail_others(const std::string& /*text*/) {}
 };

@@ -58,7 +58,20 @@ void check_run_folder(const TrainConfig& config, const TrainOptions& options) {
         out);
 }
 
+namespace {
+
+/// What was half written when a run was killed.
+void remove_temporaries(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    for (const char* name : kRunFiles)
+      if (entry.path().filename().string().starts_with(std::string(name) + ".tmp")) fs::remove(entry.path(), ignored);
+}
+
+}  // namespace
+
 void begin_run_folder(const TrainConfig& config, const TrainOptions& options) {
+  remove_temporaries(options.out);
   if (options.resume) return;
   std::error_code error;
   fs::create_directories(options.out, error);

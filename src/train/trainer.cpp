@@ -96,6 +96,12 @@ bool has_checkpoint(const TrainOptions& options) {
   return options.resume && std::filesystem::exists(RunFiles(options.out).last);
 }
 
+/// The other ranks, should a disk take too long, say so.
+void write(const std::filesystem::path& path, const Checkpoint& saved) {
+  const ModuleScope place("writing " + path.filename().string());
+  save_checkpoint(path, saved);
+}
+
 /// With initial values, unless a checkpoint's will take their place: what they came from may be gone.
 std::unique_ptr<Module> starting_model(const TrainConfig& config, const TrainOptions& options, const Task& task) {
   auto model = make_unset_model(config.model, task);
@@ -171,9 +177,10 @@ TrainResult Trainer::Impl::run() {
   }
   clock = {};
   TrainResult result;
+  world().set_step(loop.step + 1);
   while (loop.epoch < config.epochs && !result.interrupted) {
     result.interrupted = optimizer ? !run_epoch() : !solve_epoch();
-    if (result.interrupted && is_first()) save_checkpoint(RunFiles(options.out).last, checkpoint());
+    if (result.interrupted && is_first()) write(RunFiles(options.out).last, checkpoint());
   }
   world().barrier();  // the folder is whole when any rank says so
   result.epochs = loop.epoch;
@@ -223,7 +230,6 @@ bool Trainer::Impl::solve_epoch() {
 }
 
 StepResult Trainer::Impl::train_step(const Batch& batch) {
-  world().set_step(loop.step + 1);
   const StepResult step = batch_step->run(batch, loop.step, stop_asked);
   if (!std::isfinite(step.loss)) refuse_loss(step.loss, batch);
   if (config.clip_grad_norm) clip_grad_norm(model->parameters(), *config.clip_grad_norm);
@@ -233,6 +239,7 @@ StepResult Trainer::Impl::train_step(const Batch& batch) {
   // By the closed form: a resumed run then has the same rates, whatever came before.
   if (scheduler) scheduler->set_step(loop.step);
   average_step();
+  world().set_step(loop.step + 1);  // the next batch may take long to come
   return step;
 }
 
@@ -280,6 +287,7 @@ void Trainer::Impl::refuse_loss(double value, const Batch& batch) {
 /// `solved`: what the solver found of these weights, which need not be looked at again.
 void Trainer::Impl::end_epoch(double train_seconds, double samples_per_s, std::optional<SvmReport> solved) {
   const Stopwatch validation;
+  world().set_step(loop.step);
   if (batch_step) batch_step->check_equal();
   if (batch_step) batch_step->share_buffers();
   Module& now = has_average() ? averaged_model() : *model;
@@ -305,6 +313,7 @@ void Trainer::Impl::end_epoch(double train_seconds, double samples_per_s, std::o
   if (plateau) plateau->step(monitored(std::get<ReduceLROnPlateauConfig>(config.scheduler.front()), record));
 
   if (is_first()) save_epoch(record);
+  world().set_step(loop.step + 1);
 }
 
 /// The log before the checkpoints, and `last` after `best`: a run that is killed between two of them resumes from the
@@ -313,8 +322,8 @@ void Trainer::Impl::save_epoch(const EpochRecord& record) {
   log->add(record);
   const Checkpoint saved = checkpoint();
   const RunFiles files(options.out);
-  if (record.best) save_checkpoint(files.best, saved);
-  save_checkpoint(files.last, saved);
+  if (record.best) write(files.best, saved);
+  write(files.last, saved);
   if (options.on_epoch) options.on_epoch(record);
 }
 

@@ -7,8 +7,10 @@
 #include <exception>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/parallel.h"
 #include "dist/groups.h"
+#include "dist/mpi/patience.h"
 #include "dist/mpi/transport.h"
 #include "dist/mpi/watch.h"
 
@@ -17,8 +19,34 @@ namespace ingot {
 struct Launch::Impl {
   bool threads = false;
   int exceptions = std::uncaught_exceptions();
+  std::chrono::duration<double> deadline{};
   std::shared_ptr<Watch> watch;
+  [[noreturn]] void give_up(const char* what) const;
 };
+
+namespace {
+
+/// As the launcher numbers it, which is known before MPI runs.
+int launched_rank() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"})
+    if (const char* const text = std::getenv(name)) return std::atoi(text);
+  return 0;
+}
+
+/// The first rank's message ends the job before the others speak.
+std::chrono::duration<double> turn_to_speak() {
+  constexpr std::chrono::seconds kUntilTheLauncherEndsAll{3};
+  return launched_rank() == 0 ? std::chrono::seconds(0) : kUntilTheLauncherEndsAll;
+}
+
+}  // namespace
+
+/// There is no memory to tell the others by.
+void Launch::Impl::give_up(const char* what) const {
+  log_warning("rank {} waited {:.3g} s for the other ranks to {}: the job ends", launched_rank(), deadline.count(),
+              what);
+  std::_Exit(1);
+}
 
 std::string mpi_version() {
   char text[MPI_MAX_LIBRARY_VERSION_STRING];
@@ -30,10 +58,12 @@ std::string mpi_version() {
 Launch::Launch(const CommunicatorOptions& options) {
   if (!is_launched()) return;
   impl_ = std::make_unique<Impl>();
+  impl_->deadline = options.deadline;
+  const Patience patience(options.deadline + turn_to_speak(), [&] { impl_->give_up("start"); });
   int provided = MPI_THREAD_SINGLE;
   check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
   impl_->threads = provided == MPI_THREAD_MULTIPLE;
-  impl_->watch = std::make_shared<Watch>(impl_->threads);
+  impl_->watch = std::make_shared<Watch>(impl_->threads, options.deadline);
   set_world(std::make_shared<Communicator>(mpi_transport(MPI_COMM_WORLD, impl_->watch), options));
   set_num_threads(std::max(1, available_cpus() / impl_->watch->ranks_on_cpus()));
 }
@@ -42,12 +72,15 @@ Launch::~Launch() {
   if (!impl_) return;
   if (std::uncaught_exceptions() > impl_->exceptions) abort(1);
   forget_groups();
+  const Patience patience(impl_->deadline + turn_to_speak(), [&] { impl_->give_up("end"); });
   impl_->watch->stop();
   MPI_Finalize();
 }
 
+bool Launch::may_speak() { return !impl_ || impl_->watch->may_speak(); }
+
 void Launch::abort(int code) {
-  if (impl_) MPI_Abort(MPI_COMM_WORLD, code);
+  if (impl_) impl_->watch->end_job(code);
   std::_Exit(code);
 }
 

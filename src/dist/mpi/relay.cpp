@@ -12,6 +12,7 @@ namespace {
 enum Tag : int { kStandings = 1, kGoodbye = 2 };
 constexpr std::chrono::milliseconds kNap{5};
 constexpr std::chrono::seconds kPatience{10};
+constexpr std::chrono::duration<double> kSilence{1};  // several times as long as a host's first rank takes to tell
 
 }  // namespace
 
@@ -28,13 +29,21 @@ struct Relay::Peer {
   }
 };
 
+namespace {
+bool is_stopped(const Standing& s) { return s.state == 'T' || s.state == 't'; }
+}  // namespace
+
+bool is_alive(const Standing& s) { return s.state != 0 && s.silent == 0 && !is_stopped(s); }
+
 std::string to_string(const Standing& s, size_t lane) {
   std::string text = fmt::format("rank {} (pid {} on {}) ", s.rank, s.pid, s.host);
   if (s.ended)
     text += "has ended";
+  else if (s.silent > 0)
+    text += fmt::format("has not been heard of for {:.2g} s, it was", s.silent);
   else if (s.state == 0)
     text += "is gone";
-  else if (s.state == 'T' || s.state == 't')
+  else if (is_stopped(s))
     text += "is stopped";
   else if (s.what[lane][0] != 0)
     text += fmt::format("waits for {}", s.what[lane]);
@@ -93,13 +102,19 @@ void Relay::receive(Peer& p) {
     check_mpi(MPI_Recv(got.data(), bytes, MPI_BYTE, p.rank, status.MPI_TAG, hosts_, MPI_STATUS_IGNORE), "MPI_Recv");
     if (status.MPI_TAG == kGoodbye) p.left = true;
     const std::scoped_lock lock(mutex_);
-    for (const Standing& s : got) heard_[s.rank] = s;
+    for (const Standing& s : got) heard_[s.rank] = {s, std::chrono::steady_clock::now()};
   }
 }
 
 std::map<int, Standing> Relay::heard() const {
   const std::scoped_lock lock(mutex_);
-  return heard_;
+  std::map<int, Standing> out;
+  for (const auto& [rank, heard] : heard_) {
+    out[rank] = heard.standing;
+    const std::chrono::duration<double> age = std::chrono::steady_clock::now() - heard.when;
+    if (age > kSilence) out[rank].silent = age.count();
+  }
+  return out;
 }
 
 }  // namespace ingot

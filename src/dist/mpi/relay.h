@@ -23,7 +23,11 @@ struct Standing {
   char what[kLanes][kWhatText]{};  // that it waits for; empty: nothing
   char state = 0;                  // process_state
   bool ended = false;
+  int failed = 0;     // the exit code with which it ends the job
+  double silent = 0;  // seconds for which its host has told nothing
 };
+/// Neither gone nor stopped nor silent.
+bool is_alive(const Standing& standing);
 /// "rank 2 (pid 4711 on host1) is stopped in step 12, layer2.0.bn1".
 std::string to_string(const Standing& standing, size_t lane);
 
@@ -49,7 +53,11 @@ class Relay {
   MPI_Comm hosts_ = MPI_COMM_NULL;
   std::vector<Peer> peers_;
   mutable std::mutex mutex_;
-  std::map<int, Standing> heard_;
+  struct Heard {
+    Standing standing;
+    std::chrono::steady_clock::time_point when;
+  };
+  std::map<int, Heard> heard_;
 };
 
 }  // namespace ingot

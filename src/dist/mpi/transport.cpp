@@ -125,17 +125,16 @@ class MpiTransport : public Transport {
 
   std::shared_ptr<Transport> split(int color, int key) override {
     MPI_Comm part = MPI_COMM_NULL;
-    check_mpi(MPI_Comm_split(comm_, color < 0 ? MPI_UNDEFINED : color, key, &part), "MPI_Comm_split");
+    watch_->within_deadline("a new communicator", world_ranks_, [&] {
+      check_mpi(MPI_Comm_split(comm_, color < 0 ? MPI_UNDEFINED : color, key, &part), "MPI_Comm_split");
+    });
     return part == MPI_COMM_NULL ? nullptr : mpi_transport(part, watch_);
   }
 
-  std::string missing() const override { return watch_ ? watch_->missing(world_ranks_) : ""; }
-  void set_step(int64_t step) override {
-    if (watch_) watch_->set_step(step);
-  }
-  void waits_for(const char* what) override {
-    if (watch_) watch_->waits_for(what);
-  }
+  std::string missing() const override { return watch_->missing(world_ranks_); }
+  void set_step(int64_t step) override { watch_->set_step(step); }
+  int64_t step() const override { return watch_->step(); }
+  void waits_for(const char* what) override { watch_->waits_for(what); }
 
  private:
   MPI_Comm comm_;

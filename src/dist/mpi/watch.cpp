@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -12,6 +13,7 @@
 #include "autograd/tape.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "dist/mpi/patience.h"
 #include "dist/mpi/relay.h"
 #include "dist/mpi/transport.h"
 
@@ -19,7 +21,8 @@ namespace ingot {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::milliseconds kLook{100};
+constexpr std::chrono::milliseconds kLook{100}, kTurn{500};
+constexpr std::chrono::seconds kAbort{2};
 constexpr size_t kPaths = 2048, kPathText = 96;
 
 template <size_t N>
@@ -39,6 +42,19 @@ char process_state(int64_t pid) {
   return state == 'Z' || state == 'X' ? '\0' : state;
 }
 
+/// mpirun ends a job by itself as soon as a rank ends with an error, and is silent about it; under another launcher
+/// MPI_Abort has to ask for that, which may wait for one that is about to end this process.
+[[noreturn]] void end_all(int code) {
+  if (std::getenv("OMPI_COMM_WORLD_SIZE") == nullptr) {
+    std::thread([code] {
+      std::this_thread::sleep_for(kAbort);
+      std::_Exit(code);
+    }).detach();
+    MPI_Abort(MPI_COMM_WORLD, code);
+  }
+  std::_Exit(code);
+}
+
 }  // namespace
 
 /// In shared memory, zero at first. Texts are read while they are written: at worst a message is garbled.
@@ -46,6 +62,8 @@ struct Watch::Slot {
   std::atomic<int64_t> pid, step;
   std::atomic<uint32_t> path;
   std::atomic<uint32_t> ended;
+  std::atomic<int32_t> failed;       // the exit code with which this rank ends the job
+  std::atomic<uint32_t> has_spoken;  // of the host's first rank: somebody told why the job ends
   std::atomic<uint32_t> waits[kLanes];
   int32_t rank;
   cpu_set_t cpus;
@@ -55,7 +73,7 @@ struct Watch::Slot {
 
 Watch* g_watch = nullptr;  // of the process
 
-Watch::Watch(bool threads) {
+Watch::Watch(bool threads, std::chrono::duration<double> deadline) : deadline_(deadline) {
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host_),
             "MPI_Comm_split_type");
@@ -113,6 +131,8 @@ void Watch::set_step(int64_t step) {
   if (mine_ != nullptr) mine_->step = step;
 }
 
+int64_t Watch::step() const { return mine_ == nullptr ? 0 : mine_->step.load(); }
+
 void Watch::waits_for(const char* what) {
   if (mine_ == nullptr) return;
   const auto lane = static_cast<size_t>(current_lane());
@@ -129,6 +149,7 @@ Standing Watch::standing_of(const Slot& slot) const {
     if (slot.waits[lane] != 0) copy_text(s.what[lane], slot.what[lane]);
   s.state = process_state(s.pid);
   s.ended = slot.ended != 0;
+  s.failed = slot.failed;
   return s;
 }
 
@@ -141,11 +162,45 @@ std::string Watch::missing(const std::vector<int>& world_ranks) const {
   std::string text;
   for (const int rank : world_ranks) {
     const auto it = all.find(rank);
-    if (rank == rank_ || (it != all.end() && mine == it->second.what[lane])) continue;
+    // One that was stopped or died after it came may not have moved its data on.
+    const bool came = it != all.end() && mine == it->second.what[lane] && is_alive(it->second);
+    if (rank == rank_ || came) continue;
     text += text.empty() ? "" : "; ";
-    text += it == all.end() ? fmt::format("rank {} was never heard of", rank) : to_string(it->second, lane);
+    text += it == all.end() ? fmt::format("rank {} is on another host", rank) : to_string(it->second, lane);
   }
   return text;
+}
+
+void Watch::within_deadline(const char* what, const std::vector<int>& world_ranks, const std::function<void()>& call) {
+  const auto expired = [&, lane = current_lane()] {
+    set_lane(lane);
+    const std::string who = missing(world_ranks);
+    if (may_speak())
+      log_warning("rank {} waited {:.3g} s for {}{}: the job ends", rank_, deadline_.count(), what,
+                  who.empty() ? "" : ": " + who);
+    end_job(1);
+  };
+  waits_for(what);
+  {
+    const Patience patience(deadline_, expired);
+    call();
+  }
+  waits_for(nullptr);
+}
+
+bool Watch::may_speak() {
+  if (mine_ == nullptr) return false;
+  if (rank_ > 0) std::this_thread::sleep_for(mine_ == slots_[0] ? kTurn : 2 * kTurn);
+  return slots_[0]->has_spoken.exchange(1) == 0;
+}
+
+/// The thread that looks tells other hosts of it, and ends the process.
+void Watch::end_job(int code) {
+  if (mine_ != nullptr) {
+    mine_->failed = code;
+    std::this_thread::sleep_for(3 * kLook);
+  }
+  end_all(code);
 }
 
 void Watch::look() {
@@ -154,22 +209,37 @@ void Watch::look() {
     std::vector<Standing> standings;
     for (const Slot* slot : slots_) standings.push_back(standing_of(*slot));
     relay_->tell(standings);
+    if (const int code = failed(); code != 0) {
+      mine_->failed = code;
+      end_all(code);
+    }
     std::this_thread::sleep_for(kLook);
   }
 }
 
-/// The lowest rank that is left on the host reports the dead and ends the job.
+/// The exit code of the rank that failed, of any host, and that said why; 0 where none has.
+int Watch::failed() const {
+  for (const Slot* slot : slots_)
+    if (slot->failed != 0) return slot->failed;
+  for (const auto& [rank, standing] : relay_->heard())
+    if (standing.failed != 0) return standing.failed;
+  return 0;
+}
+
+/// The lowest rank that is left on the host reports the dead, and all end with it; or, should it be stopped, another.
 void Watch::look_for_the_dead() {
   std::string dead;
   bool first = true;
   for (const Slot* slot : slots_) {
     const bool gone = slot->ended == 0 && ::kill(static_cast<pid_t>(slot->pid.load()), 0) != 0 && errno == ESRCH;
+    if (gone && slot->failed != 0) return;  // that one failed, and said why
     if (gone) dead += (dead.empty() ? "" : "; ") + to_string(standing_of(*slot), 0);
     if (!gone && slot->ended == 0 && slot->rank < rank_) first = false;
   }
   if (dead.empty() || stop_) return;
-  if (first) log_warning("{}: the job ends", dead);
-  MPI_Abort(MPI_COMM_WORLD, 1);
+  if (!first) std::this_thread::sleep_for(kTurn);
+  if (slots_[0]->has_spoken.exchange(1) == 0) log_warning("{}: the job ends", dead);
+  mine_->failed = 1;
 }
 
 }  // namespace ingot
