@@ -29,10 +29,12 @@ compare() {
   runs=$((runs + 1))
 }
 children() { cat "/proc/$1"/task/*/children 2>/dev/null || true; }
-# ranks_of LAUNCH_PID: their processes
+# ranks_of LAUNCH_PID: processes that its mpirun started
 ranks_of() {
   local child
-  for child in $(children "$1"); do children "$child"; done
+  for child in $(children "$1"); do
+    [ "$(cat "/proc/$child/comm" 2>/dev/null)" != mpirun ] || children "$child"
+  done
 }
 
 # kill_one LAUNCH_PID: a random rank of the job, as soon as there is one. Fails where the job has ended.

@@ -5,7 +5,8 @@ Usage: check_zoo.py [--program build/release/zoo_check] [MODEL...]
 
 Needs Debian 12's python3-torch (1.13) and python3-torchvision (0.14), or later ones, and the program zoo_check, which
 `cmake --build --preset release` builds. Prints a line for each network and fails where a difference is above 1e-4, but
-for scores in f32 of a network in which torchvision's own f32 is further off than that: these may be as far off as those.
+for scores in f32 of a network in which torchvision's own f32 is further off than half of that: these may be twice as
+far off as those, since rounding differs by chance; it is the scores in f64 that tell whether the network is the same.
 
 The truth is torchvision in f64. Each difference is relative to the largest value of the tensor that it is found in:
   eval   the scores in f32, with running statistics near those of the images
@@ -183,7 +184,7 @@ def check(name, program, folder):
     exact = difference(double["eval"], truth["eval"])
     torch_eval = difference(rounded["eval"], truth["eval"])
     step, where = worst(double, truth)
-    passed = max(exact, loss, step) <= TOLERANCE and eval_ <= max(TOLERANCE, torch_eval)
+    passed = max(exact, loss, step) <= TOLERANCE and eval_ <= max(TOLERANCE, 2 * torch_eval)
     figures = (eval_, exact, torch_eval, loss, step, worst(single, truth)[0], worst(rounded, truth)[0])
     print(f"{name:20}" + "".join(f" {x:8.1e}" for x in figures)
           + ("" if passed else f"  above {TOLERANCE}; step's is in {where}"), flush=True)

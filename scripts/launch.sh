@@ -25,6 +25,33 @@ esac
 # shellcheck disable=SC2086
 setsid setpriv --pdeathsig TERM mpirun "${options[@]}" ${MPIRUN_OPTIONS:-} "${program[@]}" "$@" &
 job=$!
+
+# mpirun 4.1 may lock itself up as it ends, where a rank died while it started (in PMIx_server_finalize). Then it has
+# dead ranks that it does not collect, and none that live.
+only_dead_ranks() {
+  local list pid stat dead=
+  for list in /proc/"$job"/task/*/children; do
+    for pid in $(<"$list"); do
+      read -r stat <"/proc/$pid/stat" || continue
+      stat=${stat##*) }
+      [ "${stat:0:1}" = Z ] || return 1
+      dead=1
+    done
+  done
+  [ "$dead" ]
+}
+end_when_locked_up() {
+  local never seconds=0
+  exec {never}<> <(:)  # from which nothing comes: to wait without a process that may be left over
+  while kill -0 "$job"; do
+    read -rt 1 <&"$never" || true
+    if only_dead_ranks; then seconds=$((seconds + 1)); else seconds=0; fi
+    [ "$seconds" -lt 4 ] || kill -KILL "$job"
+  done
+}
+end_when_locked_up &>/dev/null &
+guard=$!
+
 signal=USR1 told=
 tell() {
   kill "-$signal" "$job" 2>/dev/null || true
@@ -37,6 +64,7 @@ while true; do
   [ -n "$told" ] || break  # else a signal has ended the wait, not the job
   told=
 done
+kill "$guard" 2>/dev/null || true
 # A rank that dies before the ranks know of each other leaves no other word.
 [ "$code" -le 128 ] || [ "$code" -eq 130 ] || echo "launch.sh: SIG$(kill -l $((code - 128))) ended a rank" >&2
 exit "$code"

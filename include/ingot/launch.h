@@ -14,6 +14,7 @@ std::string mpi_version();
 
 /// This process as one of the ranks that mpirun or srun started, from now to the end of the object: one in a process.
 /// world() is theirs. Sets the number of threads (threads.h) to this rank's share of the CPUs that it may run on.
+/// The ranks have the deadline, or 10 s if that is longer, to start, and to come to the end of the object.
 /// A thread looks after the other ranks: when one of them dies, the job ends, and a message tells where it stood.
 /// Where the process was started alone, or Ingot was built without MPI, the world has one rank; but without MPI, as one
 /// of several, it throws Error.

@@ -19,12 +19,15 @@ namespace ingot {
 struct Launch::Impl {
   bool threads = false;
   int exceptions = std::uncaught_exceptions();
-  std::chrono::duration<double> deadline{};
+  std::chrono::duration<double> deadline{};  // for ranks to start and to end
   std::shared_ptr<Watch> watch;
   [[noreturn]] void give_up(const char* what) const;
 };
 
 namespace {
+
+/// However soon ranks must come to a collective: programs are read from disks and started by other machines.
+constexpr std::chrono::seconds kLeast{10};
 
 /// As the launcher numbers it, which is known before MPI runs.
 int launched_rank() {
@@ -58,8 +61,8 @@ std::string mpi_version() {
 Launch::Launch(const CommunicatorOptions& options) {
   if (!is_launched()) return;
   impl_ = std::make_unique<Impl>();
-  impl_->deadline = options.deadline;
-  const Patience patience(options.deadline + turn_to_speak(), [&] { impl_->give_up("start"); });
+  impl_->deadline = std::max<std::chrono::duration<double>>(options.deadline, kLeast);
+  const Patience patience(impl_->deadline + turn_to_speak(), [&] { impl_->give_up("start"); });
   int provided = MPI_THREAD_SINGLE;
   check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
   impl_->threads = provided == MPI_THREAD_MULTIPLE;

@@ -28,7 +28,7 @@ constexpr size_t kPaths = 2048, kPathText = 96;
 template <size_t N>
 void copy_text(char (&to)[N], std::string_view text) {
   const size_t size = std::min(text.size(), N - 1);
-  std::memcpy(to, text.data(), size);
+  text.copy(to, size);
   to[size] = 0;
 }
 
@@ -77,7 +77,7 @@ Watch::Watch(bool threads, std::chrono::duration<double> deadline) : deadline_(d
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host_),
             "MPI_Comm_split_type");
-  check_mpi(MPI_Win_allocate_shared(sizeof(Slot), 1, MPI_INFO_NULL, host_, &mine_, &window_),
+  check_mpi(MPI_Win_allocate_shared(sizeof(Slot), 1, MPI_INFO_NULL, host_, static_cast<void*>(&mine_), &window_),
             "MPI_Win_allocate_shared");
   std::memset(static_cast<void*>(mine_), 0, sizeof(Slot));
   mine_->pid = ::getpid();
