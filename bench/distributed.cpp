@@ -208,9 +208,19 @@ int main(int argc, char** argv) {
   int64_t parameters = 0;
   for (const Tensor& p : plain->net->parameters()) parameters += p.numel().value();
   const std::vector<float> gradients(static_cast<size_t>(parameters));
+  Traffic norms;
+  int64_t norm_steps = 0;
   std::vector<Side> sides{
       ranks.side("step, batch norm", [plain] { return plain->step(); }),
-      ranks.side("step, synchronised batch norm", [sync] { return sync->step(); }),
+      ranks.side("step, synchronised batch norm",
+                 [&] {
+                   const Traffic before = world().traffic();
+                   const double time = sync->step();
+                   const Traffic used = world().traffic() - before;
+                   norms = {norms.collectives + used.collectives, 0, norms.seconds + used.seconds};
+                   ++norm_steps;
+                   return time;
+                 }),
       ranks.side("step, batch norm in two rounds", [rounds2] { return rounds2->step(); }),
       ranks.side("step, no exchange", [plain] { return plain->step(false); }),
       ranks.side("exchange of gradients alone", [&] { return exchange_gradients(gradients, (int64_t{1} << 20) / 4); })};
@@ -226,8 +236,7 @@ int main(int argc, char** argv) {
   alternate(sides, rounds, steps);
   Ranks::tell(-1, 0);
   report(sides, batch, parameters);
-  const Traffic gradients_sent = plain->parallel->traffic();
-  std::printf(
-      "gradients: %.1f ms in each exchange beside backward\n",
-      1e3 * gradients_sent.seconds / static_cast<double>(gradients_sent.bytes) * 4.0 * static_cast<double>(parameters));
+  std::printf("synchronised batch norm: %.1f ms of a step in its %lld collectives\n",
+              1e3 * norms.seconds / static_cast<double>(norm_steps),
+              static_cast<long long>(norms.collectives / norm_steps));
 }

@@ -44,8 +44,8 @@ class NormBase : public Module {
   void update_running_stats(const Tensor& mean, const Tensor& var, int64_t count, double momentum);
 };
 
-/// Statistics of several ranks' batches in place of one's own. They are those of all values together: `count` a channel,
-/// over all ranks.
+/// Statistics of several ranks' batches in place of one's own. They are those of all values together: `count` a
+/// channel, over all ranks.
 class BatchSync {
  public:
   virtual ~BatchSync() = default;
