@@ -5,6 +5,7 @@
 #   asan   address and undefined-behaviour sanitizers over the whole suite
 #   fuzz   every target of tests/fuzz/ for some seconds
 #   tsan   thread sanitizer over what runs on threads
+#   ranks  ranks that are killed at random, and two hosts of network namespaces
 #   wide   random tests with many more cases
 #   tidy   clang-tidy on the sources of the last 50 commits; with --all on all, and with slow checks
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -67,10 +68,16 @@ test_dist
 test_train --gtest_filter=Trainer*:Ranks*"
 }
 
+check_ranks() {
+  build release ingot bench_collectives
+  scripts/check_kills.sh 6
+  scripts/two_hosts.sh
+}
+
 check_wide() {
   build release
   # The latter is RapidCheck's own.
-  env -u OMP_NUM_THREADS INGOT_CASES=20 RC_PARAMS="max_success=2000" \
+  env -u OMP_NUM_THREADS INGOT_CASES=12 RC_PARAMS="max_success=2000" \
     ctest --test-dir build/release --output-on-failure -j 2 -R '^(kernels|ops|nn|ir|runtime|engine)'
 }
 
@@ -88,7 +95,7 @@ check_tidy() {
 
 tidy_all=
 [ "${1:-}" != "--all" ] || { tidy_all=yes; shift; }
-[ $# -gt 0 ] || set -- asan fuzz tsan wide tidy
+[ $# -gt 0 ] || set -- asan fuzz tsan ranks wide tidy
 install_packages scripts/packages.txt scripts/packages-check.txt
 took=()
 for check; do

@@ -31,17 +31,17 @@ class BackOff {
   explicit BackOff(int64_t bytes)
       : end_of_turns_(Clock::now() + kTurns + std::chrono::nanoseconds(bytes / kBytesPerNanosecond)) {}
   void pause() {
-    if (!is_waited_for())
-      std::this_thread::sleep_for(kLongNap);
-    else if (Clock::now() < end_of_turns_)
+    if (Clock::now() > end_of_turns_)
+      std::this_thread::sleep_for(kNap);
+    else if (is_waited_for())
       ::sched_yield();
     else
-      std::this_thread::sleep_for(kNap);
+      std::this_thread::sleep_for(kShortNap);
   }
 
  private:
   static constexpr std::chrono::milliseconds kTurns{2};
-  static constexpr std::chrono::microseconds kNap{50}, kLongNap{200};
+  static constexpr std::chrono::microseconds kNap{50}, kShortNap{20};
   static constexpr int64_t kBytesPerNanosecond = 1;
   Clock::time_point end_of_turns_;
 };
