@@ -30,8 +30,8 @@ struct DataLoaderOptions {
   double timeout = 0;  // seconds to wait for a batch; 0: no limit
   std::function<void(int worker)> worker_init_fn;
   /// Ranks that train together read one order batch by batch, each its part of every batch: of its n samples part p has
-  /// those from floor(n p / parts) on; with a grain, whole grains of so many samples, but for the last one. A part may be
-  /// empty; then input and target may be undefined. Positions and random numbers are those of the whole batch, and
+  /// those from floor(n p / parts) on; with a grain, whole grains of so many samples, but for the last one. A part may
+  /// be empty; then input and target may be undefined. Positions and random numbers are those of the whole batch, and
   /// state() does not depend on the parts.
   int part = 0, parts = 1;
   int64_t part_grain = 1;

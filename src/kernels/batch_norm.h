@@ -24,8 +24,8 @@ struct ReluMask {
   Array y = {}, beta = {};
 };
 
-/// With g' = g where the mask lets it pass, else 0: dbeta = sum g', dgamma = sum g' * (x - mean) * invstd; 0 of nothing.
-/// gamma may be absent; it matters to the mask alone.
+/// With g' = g where the mask lets it pass, else 0: dbeta = sum g', dgamma = sum g' * (x - mean) * invstd; 0 of
+/// nothing. gamma may be absent; it matters to the mask alone.
 void batch_norm_grad_sums(const Array& x, const ReluMask& mask, const Array& g, const Array& mean, const Array& invstd,
                           const Array& gamma, const Array& dgamma, const Array& dbeta);
 
