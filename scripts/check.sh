@@ -7,7 +7,7 @@
 #   tsan   thread sanitizer over what runs on threads
 #   ranks  ranks that are killed at random, and two hosts of network namespaces
 #   wide   random tests with many more cases
-#   tidy   clang-tidy on the sources of the last 50 commits; with --all on all, and with slow checks
+#   tidy   clang-tidy on the sources of the last 30 commits; with --all on all, and with slow checks
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # oneDNN's own threads are OpenMP's: of no use beside those of base/parallel.h, and opaque to the thread sanitizer.
@@ -88,7 +88,7 @@ check_tidy() {
     files=$(git ls-files 'src/*.cpp')
     checks='clang-analyzer-core*,clang-analyzer-cplusplus*,performance-unnecessary-value-param'
   else
-    files=$(git diff --name-only --diff-filter=d "$(git rev-list --max-count=51 HEAD | tail -n 1)" HEAD -- 'src/*.cpp')
+    files=$(git diff --name-only --diff-filter=d "$(git rev-list --max-count=31 HEAD | tail -n 1)" HEAD -- 'src/*.cpp')
   fi
   echo "$files" | xargs -r -P 2 -n 4 clang-tidy-19 -p build/asan --quiet --warnings-as-errors='*' --checks="${checks:-}"
 }

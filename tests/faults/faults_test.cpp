@@ -44,16 +44,8 @@ std::string name_of(int rank, int pid) {
 
 const std::vector<std::string> kDeadline{"--deadline", "5"};
 
-class Faults : public testing::Test {
+class Faults : public ToyRunTest {
  protected:
-  void SetUp() override {
-    root = fresh_folder(testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::create_directories(root / "data");
-    write_toy_data(root / "data");
-    write_text(root / "config.yaml", toy_config(root / "data"));
-  }
-  void TearDown() override { fs::remove_all(root); }
-
   /// Of the toy run, which lasts for minutes unless `epochs` says otherwise.
   std::vector<std::string> train(int ranks, const std::vector<std::string>& more = {}, int epochs = 9000) const {
     std::vector<std::string> words{"-n",    std::to_string(ranks), "train", root / "config.yaml",
@@ -105,7 +97,6 @@ class Faults : public testing::Test {
     return out;
   }
 
-  fs::path root;
   std::chrono::steady_clock::time_point hurt_at = std::chrono::steady_clock::now();
 };
 

@@ -16,16 +16,8 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-class RanksTest : public testing::Test {
+class RanksTest : public ToyRunTest {
  protected:
-  void SetUp() override {
-    root = fresh_folder(testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::create_directories(root / "data");
-    write_toy_data(root / "data");
-    write_text(root / "config.yaml", toy_config(root / "data"));
-  }
-  void TearDown() override { fs::remove_all(root); }
-
   TrainConfig config(const std::vector<std::string>& set = {}) const {
     return load_train_config(root / "config.yaml", set);
   }
@@ -41,8 +33,6 @@ class RanksTest : public testing::Test {
     return result;
   }
   TensorsByName weights(const std::string& run) const { return open_run(root / run, "last").model->state_dict(); }
-
-  fs::path root;
 };
 
 double worst_difference(const TensorsByName& a, const TensorsByName& b) {

@@ -38,4 +38,18 @@ std::string toy_folder_config(const std::filesystem::path& root);
 void write_text(const std::filesystem::path& path, const std::string& text);
 std::string read_text(const std::filesystem::path& path);
 
+/// A folder for each test, with that data and config.yaml, which goes when it ends.
+class ToyRunTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    root = fresh_folder(testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::create_directories(root / "data");
+    write_toy_data(root / "data");
+    write_text(root / "config.yaml", toy_config(root / "data"));
+  }
+  void TearDown() override { std::filesystem::remove_all(root); }
+
+  std::filesystem::path root;
+};
+
 }  // namespace ingot

@@ -18,16 +18,8 @@ using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-class TrainerTest : public testing::Test {
+class TrainerTest : public ToyRunTest {
  protected:
-  void SetUp() override {
-    root = fresh_folder(testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::create_directories(root / "data");
-    write_toy_data(root / "data");
-    write_text(root / "config.yaml", toy_config(root / "data"));
-  }
-  void TearDown() override { fs::remove_all(root); }
-
   TrainConfig config(const std::vector<std::string>& set = {}) const {
     return load_train_config(root / "config.yaml", set);
   }
@@ -39,8 +31,6 @@ class TrainerTest : public testing::Test {
     how.stop = [last_step](int64_t step) { return step >= last_step; };
     return train(config(set), how);
   }
-
-  fs::path root;
 };
 
 TEST_F(TrainerTest, LearnsAndLeavesARunFolder) {
