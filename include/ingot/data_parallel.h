@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ingot/communicator.h"
 #include "ingot/losses.h"
@@ -29,8 +30,7 @@ struct DataParallelOptions {
 /// backward() equally often. The module must outlive it.
 class DataParallel {
  public:
-  /// Compares names, shapes and dtypes of parameters and buffers over the ranks, and copies rank 0's values to all.
-  /// Throws Error that names the rank and the first difference.
+  /// Calls begin_as_first_rank.
   explicit DataParallel(Module& module, const DataParallelOptions& options = {}, GroupId group = kWorld);
   ~DataParallel();
   DataParallel(const DataParallel&) = delete;
@@ -68,8 +68,13 @@ class DataParallel {
   std::unique_ptr<Impl> impl_;
 };
 
+/// Compares names, shapes and dtypes of the module's parameters and buffers over the ranks, and copies rank 0's values
+/// to all. Throws Error that names the rank and the first difference, and where no parameter requires a gradient.
+void begin_as_first_rank(Module& module, GroupId group = kWorld);
 /// Throws the same Error on all ranks where a text is not that of rank 0: "rank 2 has another config: 'lr: 0.1' where
 /// rank 0 has 'lr: 0.2'", the first line that differs. `what`: "config".
 void check_same_on_ranks(std::string_view what, const std::string& text, GroupId group = kWorld);
+/// The texts of all ranks, cut to 511 bytes.
+std::vector<std::string> gather_texts(const std::string& text, GroupId group = kWorld);
 
 }  // namespace ingot

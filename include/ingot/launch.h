@@ -31,8 +31,6 @@ class Launch {
   bool may_speak();
   /// Ends all ranks, with this exit code.
   [[noreturn]] void abort(int code);
-  /// Whether several threads of a rank may communicate at once.
-  bool threads() const;
 
  private:
   struct Impl;

@@ -2,7 +2,6 @@
 
 #include <functional>
 #include <memory>
-#include <span>
 
 #include "ingot/communicator.h"
 #include "ingot/losses.h"

@@ -1,5 +1,7 @@
 #include "base/text.h"
 
+#include <sstream>
+
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -31,6 +33,22 @@ std::string did_you_mean(std::string_view name, std::span<const std::string> can
   for (const auto& candidate : candidates)
     if (const size_t d = edit_distance(name, candidate); d < least) least = d, best = &candidate;
   return best ? fmt::format("; did you mean '{}'?", *best) : "";
+}
+
+std::optional<LineDifference> first_different_line(const std::string& first, const std::string& second) {
+  std::istringstream a(first), b(second);
+  const auto next = [](std::istringstream& lines) {
+    std::string line;
+    return std::getline(lines, line) ? std::optional(line) : std::nullopt;
+  };
+  const auto text = [](const std::optional<std::string>& line) {
+    return line ? std::optional(line->substr(std::min(line->size(), line->find_first_not_of(' ')))) : std::nullopt;
+  };
+  for (int number = 1;; ++number) {
+    const auto mine = next(a), other = next(b);
+    if (mine != other) return LineDifference{number, text(mine), text(other)};
+    if (!mine) return std::nullopt;
+  }
 }
 
 std::string join(std::span<const std::string> parts, std::string_view separator) {

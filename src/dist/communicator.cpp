@@ -298,7 +298,6 @@ void run_as_ranks(int ranks, const std::function<void()>& body, const Communicat
   std::exception_ptr first;
   const auto run = [&](int rank) {
     const SerialScope serial;
-    adopt_thread_count();
     const ThreadRank own(std::make_shared<Communicator>(transports[static_cast<size_t>(rank)], options));
     try {
       body();

@@ -36,12 +36,21 @@ void broadcast_all(const TensorsByName& tensors, Communicator& ranks) {
 
 }  // namespace
 
+void begin_as_first_rank(Module& module, GroupId id) {
+  const TensorsByName parameters = module.named_parameters(), buffers = module.named_buffers();
+  check_same_on_ranks("model", description(parameters) + description(buffers), id);
+  broadcast_all(parameters, group(id));
+  broadcast_all(buffers, group(id));
+  CHECK(std::any_of(parameters.begin(), parameters.end(), [](const auto& p) { return p.second.requires_grad(); }),
+        "the module has no parameter that requires a gradient");
+}
+
 struct DataParallel::Impl {
   Impl(Module& module, const DataParallelOptions& options, GroupId group);
   ~Impl();
 
   void check_gradients();
-  void take_views();
+  void take_views(bool all = true);
   void begin(double denominator, double loss, std::span<const double> sums);
   void ready(size_t param);
   void launch();
@@ -74,12 +83,9 @@ DataParallel::Impl::Impl(Module& m, const DataParallelOptions& o, GroupId id)
     : module(m), options(o), ranks(group(id)), own(ranks.duplicate()), thread(own->concurrent()) {
   CHECK(o.first_bucket_bytes > 0 && o.bucket_bytes > 0, "a bucket has {} bytes, it must have more than 0",
         std::min(o.first_bucket_bytes, o.bucket_bytes));
-  check_same_on_ranks("model", description(m.named_parameters()) + description(m.named_buffers()), id);
-  broadcast_all(m.named_parameters(), ranks);
-  broadcast_all(m.named_buffers(), ranks);
+  begin_as_first_rank(m, id);
   for (const auto& [name, x] : m.named_parameters())
     if (x.requires_grad()) names.push_back(name), params.push_back(x);
-  CHECK(!params.empty(), "the module has no parameter that requires a gradient");
   std::vector<size_t> backwards(params.size());
   std::iota(backwards.rbegin(), backwards.rend(), size_t{0});
   buckets = make_buckets(params, backwards, static_cast<int64_t>(header_size()), options);
@@ -96,8 +102,8 @@ DataParallel::Impl::~Impl() {
   for (size_t p = 0; p < params.size(); ++p) remove_gradient_ready(params[p], hooks[p]);
 }
 
-/// Gradients that the parameters have move into the buckets; of those that have none the buckets hold 0.
-void DataParallel::Impl::take_views() {
+/// Gradients that the parameters have move into the buckets; with `all`, those that have none become 0 there.
+void DataParallel::Impl::take_views(bool all) {
   bucket_of.resize(params.size());
   for (size_t b = 0; b < buckets.size(); ++b)
     for (size_t i = 0; i < buckets[b].params.size(); ++i) {
@@ -105,7 +111,7 @@ void DataParallel::Impl::take_views() {
       bucket_of[p] = b;
       Tensor& view = buckets[b].views[i];
       const Tensor grad = params[p].grad();
-      if (grad.defined() && grad.same_as(view)) continue;
+      if (grad.defined() ? grad.same_as(view) : !all) continue;
       if (grad.defined())
         copy_into(view, grad);
       else
@@ -172,14 +178,7 @@ void DataParallel::Impl::rebuild() {
     if (std::find(order.begin(), order.end(), p) == order.end()) first.push_back(static_cast<int64_t>(p));
   ranks.broadcast(first.data(), static_cast<int64_t>(first.size()), DType::i64, 0).wait();
   buckets = make_buckets(params, {first.begin(), first.end()}, static_cast<int64_t>(header_size()), options);
-  for (size_t b = 0; b < buckets.size(); ++b)
-    for (size_t i = 0; i < buckets[b].params.size(); ++i) {
-      Tensor& x = params[buckets[b].params[i]];
-      bucket_of[buckets[b].params[i]] = b;
-      if (!x.grad().defined()) continue;
-      copy_into(buckets[b].views[i], x.grad());
-      x.set_grad(buckets[b].views[i]);
-    }
+  take_views(false);
 }
 
 DataParallel::DataParallel(Module& module, const DataParallelOptions& options, GroupId group)

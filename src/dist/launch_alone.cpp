@@ -16,6 +16,5 @@ Launch::Launch(const CommunicatorOptions&) {
 Launch::~Launch() = default;
 bool Launch::may_speak() { return true; }
 void Launch::abort(int code) { std::exit(code); }
-bool Launch::threads() const { return true; }
 
 }  // namespace ingot

@@ -1,32 +1,34 @@
-#include <algorithm>
 #include <cstring>
-#include <sstream>
 #include <vector>
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/text.h"
 #include "ingot/data_parallel.h"
 
 namespace ingot {
 namespace {
 
 /// "'lr: 0.1' where rank 0 has 'lr: 0.2'"; "" for equal texts.
-std::string first_difference(const std::string& mine, const std::string& first) {
-  std::istringstream my_lines(mine), first_lines(first);
-  while (true) {
-    std::string my_line, first_line;
-    const bool more = static_cast<bool>(std::getline(my_lines, my_line));
-    const bool more_first = static_cast<bool>(std::getline(first_lines, first_line));
-    if (!more && !more_first) return "";
-    if (more == more_first && my_line == first_line) continue;
-    const auto text = [](bool there, const std::string& line) {
-      return there ? "'" + line.substr(std::min(line.size(), line.find_first_not_of(' '))) + "'" : "nothing";
-    };
-    return text(more, my_line) + " where rank 0 has " + text(more_first, first_line);
-  }
+std::string difference_text(const std::string& mine, const std::string& first) {
+  const auto d = first_different_line(mine, first);
+  if (!d) return "";
+  const auto text = [](const std::optional<std::string>& line) { return line ? "'" + *line + "'" : "nothing"; };
+  return text(d->first) + " where rank 0 has " + text(d->second);
 }
 
 }  // namespace
+
+std::vector<std::string> gather_texts(const std::string& text, GroupId id) {
+  constexpr size_t kText = 512;
+  Communicator& ranks = group(id);
+  std::vector<char> mine(kText), all(kText * static_cast<size_t>(ranks.size()));
+  std::strncpy(mine.data(), text.c_str(), kText - 1);
+  ranks.all_gather(mine.data(), all.data(), kText, DType::u8).wait();
+  std::vector<std::string> out;
+  for (size_t at = 0; at < all.size(); at += kText) out.emplace_back(&all[at]);
+  return out;
+}
 
 void check_same_on_ranks(std::string_view what, const std::string& text, GroupId id) {
   Communicator& ranks = group(id);
@@ -41,13 +43,9 @@ void check_same_on_ranks(std::string_view what, const std::string& text, GroupId
   std::string first(all[1], ' ');
   if (ranks.rank() == 0) first = text;
   ranks.broadcast(first.data(), static_cast<int64_t>(first.size()), DType::u8, 0).wait();
-  constexpr size_t kText = 512;
-  std::vector<char> differences(kText * count), own(kText);
-  std::strncpy(own.data(), first_difference(text, first).c_str(), kText - 1);
-  ranks.all_gather(own.data(), differences.data(), kText, DType::u8).wait();
+  const auto differences = gather_texts(difference_text(text, first), id);
   for (size_t r = 1; r < count; ++r)
-    if (const char* const difference = &differences[r * kText]; *difference != 0)
-      fail("rank {} has another {}: {}", r, what, difference);
+    CHECK(differences[r].empty(), "rank {} has another {}: {}", r, what, differences[r]);
 }
 
 }  // namespace ingot

@@ -78,10 +78,7 @@ ShardedParallel::Impl::Impl(Module& module, int64_t shards, GroupId id)
       gradients(ranks.duplicate()) {
   CHECK(shards >= 1, "a rank has {} shards, it must have at least 1", shards);
   check_norms(module);
-  {
-    const DataParallel checked_and_equal(module, {}, id);
-  }
-  for (Tensor& p : module.parameters()) p.set_grad({});
+  begin_as_first_rank(module, id);
   modules.push_back(&module);
   for (int64_t s = 1; s < shards; ++s) {
     copies.push_back(module.clone());
@@ -101,7 +98,6 @@ std::vector<LossSum> ShardedParallel::Impl::run(const Forward& forward) {
   const bool training = modules[0]->is_training();
   const auto one = [&](size_t s) {
     const SerialScope serial;
-    adopt_thread_count();
     const ThreadRank own(worlds[s]);
     try {
       modules[s]->train(training);

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <cmath>
-#include <cstring>
 
 #include "base/check.h"
 #include "base/file.h"
@@ -174,13 +173,8 @@ Batch with_tensors(Batch batch, const Task& task) {
 }
 
 std::string first_text(const std::string& text) {
-  constexpr size_t kText = 512;
-  const auto ranks = static_cast<size_t>(world().size());
-  std::vector<char> mine(kText), all(kText * ranks);
-  std::strncpy(mine.data(), text.c_str(), kText - 1);
-  world().all_gather(mine.data(), all.data(), kText, DType::u8).wait();
-  for (size_t r = 0; r < ranks; ++r)
-    if (all[r * kText] != 0) return &all[r * kText];
+  for (const std::string& of_rank : gather_texts(text))
+    if (!of_rank.empty()) return of_rank;
   return "";
 }
 

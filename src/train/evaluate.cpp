@@ -63,7 +63,6 @@ EvalResult evaluate(const Classifier& classify, const DatasetHandle& images, con
   // On one thread, a block at a time, numbers depend neither on the threads nor on who computes a block.
   std::optional<SerialScope> serial;
   if (options.deterministic) serial.emplace();
-  adopt_thread_count();
   const auto start = std::chrono::steady_clock::now();
   Part part{images};
   if (options.by_ranks || options.deterministic) part = part_of_rank(images, options.deterministic ? kBlock : 1);

@@ -1,10 +1,10 @@
 #include "train/run_folder.h"
 
 #include <array>
-#include <sstream>
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "train/build.h"
 #include "train/checkpoint.h"
 
@@ -19,19 +19,9 @@ constexpr std::array kRunFiles{"config.yaml", "best.safetensors", "last.safetens
 
 /// The first line in which two configs differ, for the error.
 void check_same_config(const fs::path& path, const std::string& before, const std::string& now) {
-  std::istringstream old_lines(before), new_lines(now);
-  std::string old_line, new_line;
-  for (int line = 1;; ++line) {
-    const bool more_old = static_cast<bool>(std::getline(old_lines, old_line));
-    const bool more_new = static_cast<bool>(std::getline(new_lines, new_line));
-    if (!more_old && !more_new) return;
-    const auto text = [](bool there, const std::string& s) {
-      return there ? s.substr(std::min(s.size(), s.find_first_not_of(' '))) : "nothing";
-    };
-    CHECK(more_old && more_new && old_line == new_line,
-          "{}:{}: the run has '{}', the config '{}': a run is resumed with the config that it began with",
-          path.string(), line, text(more_old, old_line), text(more_new, new_line));
-  }
+  if (const auto d = first_different_line(before, now))
+    fail("{}:{}: the run has '{}', the config '{}': a run is resumed with the config that it began with", path.string(),
+         d->line, d->first.value_or("nothing"), d->second.value_or("nothing"));
 }
 
 }  // namespace

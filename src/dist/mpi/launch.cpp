@@ -17,7 +17,6 @@
 namespace ingot {
 
 struct Launch::Impl {
-  bool threads = false;
   int exceptions = std::uncaught_exceptions();
   std::chrono::duration<double> deadline{};  // for ranks to start and to end
   std::shared_ptr<Watch> watch;
@@ -65,8 +64,7 @@ Launch::Launch(const CommunicatorOptions& options) {
   const Patience patience(impl_->deadline + turn_to_speak(), [&] { impl_->give_up("start"); });
   int provided = MPI_THREAD_SINGLE;
   check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
-  impl_->threads = provided == MPI_THREAD_MULTIPLE;
-  impl_->watch = std::make_shared<Watch>(impl_->threads, options.deadline);
+  impl_->watch = std::make_shared<Watch>(provided == MPI_THREAD_MULTIPLE, options.deadline);
   set_world(std::make_shared<Communicator>(mpi_transport(MPI_COMM_WORLD, impl_->watch), options));
   set_num_threads(std::max(1, available_cpus() / impl_->watch->ranks_on_cpus()));
 }
@@ -86,7 +84,5 @@ void Launch::abort(int code) {
   if (impl_) impl_->watch->end_job(code);
   std::_Exit(code);
 }
-
-bool Launch::threads() const { return !impl_ || impl_->threads; }
 
 }  // namespace ingot

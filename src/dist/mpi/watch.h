@@ -49,7 +49,6 @@ class Watch {
   /// Ends this process and, soon, all ranks.
   [[noreturn]] void end_job(int code);
 
-  int ranks_on_host() const { return static_cast<int>(slots_.size()); }
   /// Ranks of this host, this one too, that may run on a CPU that this one may run on.
   int ranks_on_cpus() const { return ranks_on_cpus_; }
 
