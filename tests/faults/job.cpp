@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "ingot/error.h"
 
@@ -98,6 +99,14 @@ int Job::pid_of_mpirun() const {
       if (m.command.starts_with("mpirun ")) return m.pid;
     return 0;
   });
+}
+
+Finished Job::finish() {
+  Finished result = process_.finish();
+  std::istringstream lines(std::exchange(result.err, ""));
+  for (std::string line; std::getline(lines, line);)
+    if (!line.starts_with("[warn] Epoll ")) result.err += line + '\n';
+  return result;
 }
 
 std::vector<std::string> Job::left_over() const {

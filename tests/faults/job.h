@@ -24,7 +24,8 @@ class Job {
   int pid_of_rank(int rank) const;
   int pid_of_mpirun() const;
   void signal(int number) const { process_.signal(number); }
-  Finished finish() { return process_.finish(); }
+  /// Without what libevent, which is under Open MPI, may warn of while a rank ends another.
+  Finished finish();
 
   /// Processes of the job that are still there; waits for a moment until there are none.
   std::vector<std::string> left_over() const;
