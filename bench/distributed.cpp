@@ -1,9 +1,10 @@
 // ResNet-18 at 64x64 on two ranks of one thread each: what synchronised batch norm and the exchange of gradients cost.
 // Usage: scripts/launch.sh -n 2 build/release/bench_distributed [BATCH [ROUNDS]] [alone]
 // BATCH images a rank (32). `alone` runs no peer. Each rank stays on a CPU of its own; in turns come a step with plain
-// and with synchronised batch norm, with the two-round form of it, without any exchange, the exchange alone, one rank
-// with two threads on both ranks' images, and PyTorch's DistributedDataParallel on gloo with as many ranks and threads.
-// Times are rank 0's fastest steps, which the ranks begin together.
+// and with synchronised batch norm, with plain batch norm at which the ranks only wait for each other (what any
+// synchronising costs on this machine, even of no numbers at all), with the two-round form, without any exchange, the
+// exchange alone, one rank with two threads on both ranks' images, and PyTorch's DistributedDataParallel on gloo with
+// as many ranks and threads. Times are rank 0's fastest steps, which the ranks begin together.
 #include <sched.h>
 
 #include <cstdio>
@@ -30,7 +31,17 @@ using namespace ingot;
 /// are slow.
 constexpr double kRate = 1e-9;
 
-enum class Norm { plain, sync, two_rounds };
+enum class Norm { plain, sync, meeting, two_rounds };
+
+/// Batch norm of one's own images, before which the ranks wait for each other.
+class Meeting : public BatchSync {
+ public:
+  std::optional<Result> normalise(const Tensor&, const std::optional<Tensor>&, const std::optional<Tensor>&,
+                                  const std::optional<Tensor>&, bool, double) const override {
+    world().barrier();
+    return std::nullopt;
+  }
+};
 
 /// The two-round form as a module's batch norm.
 class TwoRounds : public BatchSync {
@@ -52,9 +63,15 @@ std::unique_ptr<Module> make_net(Norm norm) {
   const SeedScope seed(1);
   auto net = make_model("resnet18");
   if (norm == Norm::sync) convert_sync_batchnorm(*net);
-  if (norm == Norm::two_rounds)
-    for (Module* m : net->modules())
-      if (auto* bn = dynamic_cast<BatchNormBase*>(m)) bn->set_sync(std::make_shared<TwoRounds>());
+  for (Module* m : net->modules()) {
+    auto* bn = dynamic_cast<BatchNormBase*>(m);
+    if (bn == nullptr) continue;
+    if (norm == Norm::two_rounds) bn->set_sync(std::make_shared<TwoRounds>());
+    if (norm == Norm::meeting) {
+      bn->set_sync(std::make_shared<Meeting>());
+      on_gradient_ready(*bn->weight, [](const Tensor&) { world().barrier(); });
+    }
+  }
   return net;
 }
 
@@ -169,13 +186,14 @@ void report(const std::vector<Side>& sides, int64_t batch, int64_t parameters) {
               static_cast<long long>(batch), static_cast<long long>(parameters));
   for (const Side& s : sides) std::printf("  %-44s %9.2f ms\n", s.name.c_str(), s.best[0]);
   const double images = 2.0 * static_cast<double>(batch);
-  std::printf("synchronised batch norm: %+.1f%% of the step with plain, two rounds %+.1f%%\n",
-              100 * (time(1) / time(0) - 1), 100 * (time(2) / time(0) - 1));
+  const auto more = [&](size_t i) { return 100 * (time(i) / time(0) - 1); };
+  std::printf("synchronised batch norm: %+.1f%% of the step with plain, waiting alone %+.1f%%, two rounds %+.1f%%\n",
+              more(1), more(2), more(3));
   std::printf("images/s: two ranks %.1f, one rank with 2 threads %.1f: %.2f\n", 1e3 * images / time(0),
-              1e3 * images / time(5), time(5) / time(0));
-  if (sides.size() > 6) {
-    double peer = time(6);
-    for (size_t i = 7; i < sides.size(); ++i) peer = std::min(peer, time(i));
+              1e3 * images / time(6), time(6) / time(0));
+  if (sides.size() > 7) {
+    double peer = time(7);
+    for (size_t i = 8; i < sides.size(); ++i) peer = std::min(peer, time(i));
     std::printf("a step takes %.2f of the faster peer's time, with synchronised batch norm %.2f\n", time(0) / peer,
                 time(1) / peer);
   }
@@ -204,6 +222,7 @@ int main(int argc, char** argv) {
   Ranks ranks;
   const auto plain = std::make_shared<Training>(Norm::plain, batch, true),
              sync = std::make_shared<Training>(Norm::sync, batch, true),
+             meeting = std::make_shared<Training>(Norm::meeting, batch, true),
              rounds2 = std::make_shared<Training>(Norm::two_rounds, batch, true);
   int64_t parameters = 0;
   for (const Tensor& p : plain->net->parameters()) parameters += p.numel().value();
@@ -221,6 +240,7 @@ int main(int argc, char** argv) {
                    ++norm_steps;
                    return time;
                  }),
+      ranks.side("step, batch norm at which ranks wait", [meeting] { return meeting->step(); }),
       ranks.side("step, batch norm in two rounds", [rounds2] { return rounds2->step(); }),
       ranks.side("step, no exchange", [plain] { return plain->step(false); }),
       ranks.side("exchange of gradients alone", [&] { return exchange_gradients(gradients, (int64_t{1} << 20) / 4); })};

@@ -1,7 +1,5 @@
 #include "dist/gradient_thread.h"
 
-#include <sys/prctl.h>
-
 #include <utility>
 
 #include "base/parallel.h"
@@ -53,8 +51,7 @@ void GradientThread::run_one(std::unique_lock<std::mutex>& lock) {
 
 void GradientThread::work() {
   set_lane(1, &waited_for_);
-  const SerialScope serial;            // the compute threads have the CPUs
-  ::prctl(PR_SET_TIMERSLACK, 1000UL);  // nanoseconds: its naps are short
+  const SerialScope serial;  // the compute threads have the CPUs
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [&] { return stop_ || !jobs_.empty(); });
