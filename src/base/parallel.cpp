@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <exception>
 #include <fstream>
@@ -203,6 +204,28 @@ void parallel_parts(int64_t parts, FunctionRef<void(int64_t)> body) {
   }
   run(threads, [&](int thread) {
     for (int64_t part = thread; part < parts; part += threads) body(part);
+  });
+}
+
+void parallel_jobs(int64_t jobs, FunctionRef<void(int64_t, int)> body) {
+  constexpr int kMostThreads = 64;
+  const auto threads = static_cast<int>(t_inside ? 1 : std::min<int64_t>({num_threads(), jobs, kMostThreads}));
+  if (threads <= 1) {
+    for (int64_t job = 0; job < jobs; ++job) body(job, 0);
+    return;
+  }
+  struct alignas(64) Share {
+    std::atomic<int64_t> next;
+  };
+  std::array<Share, kMostThreads> shares;
+  for (int i = 0; i < threads; ++i) shares[static_cast<size_t>(i)].next = jobs * i / threads;
+  run(threads, [&](int thread) {
+    for (int i = 0; i < threads; ++i) {
+      const int of = (thread + i) % threads;
+      const int64_t end = jobs * (of + 1) / threads;
+      std::atomic<int64_t>& next = shares[static_cast<size_t>(of)].next;
+      for (int64_t job; (job = next.fetch_add(1, std::memory_order_relaxed)) < end;) body(job, thread);
+    }
   });
 }
 

@@ -35,6 +35,11 @@ void parallel_for(int64_t count, int64_t grain, FunctionRef<void(int64_t, int64_
 /// Runs `body(part)` for every part in [0, parts), parts spread over the pool (part i on thread i modulo threads).
 void parallel_parts(int64_t parts, FunctionRef<void(int64_t)> body);
 
+/// Runs `body(job, thread)` for every job in [0, jobs), thread being below num_threads(). A thread takes its own share
+/// of neighbouring jobs in their order, then helps the others: for jobs that are not equally long on threads that are
+/// not equally fast, whose results do not depend on who computes them.
+void parallel_jobs(int64_t jobs, FunctionRef<void(int64_t, int)> body);
+
 /// The threads that parallel work started here would get: num_threads(), or 1 inside parallel_for. Also tells OpenMP,
 /// whose setting is each thread's own, so that oneDNN called next on this thread uses as many.
 int adopt_thread_count();

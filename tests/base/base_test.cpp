@@ -3,12 +3,14 @@
 #include <xmmintrin.h>
 
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "base/check.h"
@@ -73,6 +75,23 @@ TEST(Parallel, NestedCallsStayOnTheirThread) {
     parallel_for(10, 1, [&](int64_t begin, int64_t end) { total += static_cast<int>(end - begin); });
   });
   EXPECT_EQ(total, 40);
+}
+
+TEST(Parallel, EveryJobRunsOnceWhoeverIsSlow) {
+  const int before = num_threads();
+  for (const int threads : {1, 2, 4})
+    for (const int64_t jobs : {0, 1, 3, 100}) {
+      set_num_threads(threads);
+      std::vector<std::atomic<int>> runs(static_cast<size_t>(jobs));
+      parallel_jobs(jobs, [&](int64_t job, int thread) {
+        EXPECT_LT(thread, threads);
+        if (thread == 0) std::this_thread::sleep_for(std::chrono::microseconds(100));
+        ++runs[static_cast<size_t>(job)];
+      });
+      for (const auto& count : runs) EXPECT_EQ(count, 1);
+    }
+  set_num_threads(before);
+  EXPECT_THROW(parallel_jobs(8, [](int64_t job, int) { job == 5 ? throw Error("job 5") : void(); }), Error);
 }
 
 TEST(Parallel, RethrowsAndStaysUsable) {

@@ -1,0 +1,228 @@
+#include "kernels/conv_gemm.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/parallel.h"
+#include "kernels/gemm.h"
+
+namespace ingot::kernels {
+namespace {
+
+/// A channels-last array whose channels lie side by side: the distance of pixels, rows and images.
+struct View {
+  int64_t pixel, row, image;
+};
+View view_of(const Array& a) { return {a.strides[3], a.strides[2], a.strides[0]}; }
+bool has_adjacent_channels(const Array& a) { return a.shape[1] == 1 || a.strides[1] == 1; }
+/// Whether pixel i of an image lies at i times one distance.
+bool has_even_pixels(const Array& a) {
+  return a.shape[2] == 1 || a.shape[3] == 1 || a.strides[2] == a.shape[3] * a.strides[3];
+}
+int64_t pixel_distance(const Array& a) { return a.shape[3] > 1 ? a.strides[3] : a.strides[2]; }
+
+/// Of few channels a tap is too short a sum: then a window's row, whose pixels lie side by side in a padded copy of
+/// the input rows, is one tap.
+constexpr int64_t kFewChannels = 8;
+
+/// What follows from the sizes alone.
+struct Plan {
+  int64_t channels, outputs;  // of one group
+  int64_t out_width, pixels;  // of an image
+  bool joined;                // a tap is a window's row
+  gemm::Weights weights;
+  int64_t block, blocks;  // pixels of a job, jobs of an image
+  int64_t strips, parts;  // strips of columns of one group, and into how many jobs they are cut
+  int64_t jobs;
+  int64_t band_rows, band_width;  // of the padded copy, in pixels
+
+  explicit Plan(const ConvArgs& a) {
+    const ConvGeometry& g = a.geometry;
+    const int64_t kh = a.weight.shape[2], kw = a.weight.shape[3];
+    channels = a.weight.shape[1], outputs = a.weight.shape[0] / g.groups;
+    out_width = a.y.shape[3], pixels = a.y.shape[2] * out_width;
+    joined = g.groups == 1 && channels <= kFewChannels && g.dilation.w == 1 && kw > 1;
+    weights.taps = static_cast<int>(joined ? kh : kh * kw);
+    weights.depth = joined ? kw * channels : channels;
+    strips = gemm::strips_of(outputs);
+    cut(a);
+    band_rows = ((block + out_width - 2) / out_width) * g.stride.h + (kh - 1) * g.dilation.h + 1;
+    band_width = a.x.shape[3] + g.padding.left + std::max<int64_t>(g.padding.right, 0);
+  }
+
+ private:
+  /// A job's pixels should stay in the second-level cache while the strips pass by; jobs enough for threads that are
+  /// not equally fast. Depends on the sizes alone.
+  void cut(const ConvArgs& a) {
+    constexpr int64_t kBlockFloats = 32 * 1024, kFewest = 24, kOneBlock = 64, kJobs = 16;
+    const int64_t wanted = std::max(kFewest, kBlockFloats / std::max<int64_t>(1, channels));
+    blocks = pixels <= std::max(kOneBlock, wanted) ? 1 : (pixels + wanted - 1) / wanted;
+    block = (pixels + blocks - 1) / blocks;
+    const int64_t images = a.x.shape[0] * a.geometry.groups;
+    parts = std::clamp<int64_t>(kJobs / std::max<int64_t>(1, images * blocks), 1, strips);
+    jobs = images * blocks * parts;
+  }
+};
+
+/// What one thread works with.
+struct Room {
+  const float** pointers;
+  float* sums;
+  float* band;
+};
+struct Rooms {
+  float* zeros;
+  std::byte* first;
+  size_t step, pointers, sums;
+
+  Rooms(const Plan& p, void* scratch) {
+    const auto bytes = [](int64_t count, size_t size) { return (static_cast<size_t>(count) * size + 63) / 64 * 64; };
+    const int64_t rows = p.block;
+    pointers = bytes(gemm::Panels::size(rows, p.weights.taps), sizeof(float*));
+    sums = bytes(gemm::sums_size((rows + gemm::tile().rows - 1) / gemm::tile().rows), sizeof(float));
+    step = pointers + sums + (p.joined ? bytes(p.band_rows * p.band_width * p.channels, sizeof(float)) : 0);
+    zeros = static_cast<float*>(scratch);
+    const size_t zero_bytes = bytes(p.channels, sizeof(float));
+    first = static_cast<std::byte*>(scratch) + zero_bytes;
+    total = zero_bytes + step * static_cast<size_t>(num_threads());
+  }
+  Room room(int thread) const {
+    std::byte* at = first + step * static_cast<size_t>(thread);
+    return {reinterpret_cast<const float**>(at), reinterpret_cast<float*>(at + pointers),
+            reinterpret_cast<float*>(at + pointers + sums)};
+  }
+  size_t total;
+};
+
+/// Points a row to each tap's pixel, or to zeros where that is padding.
+class Taps {
+ public:
+  Taps(const ConvArgs& a, const float* image, const float* zeros)
+      : a_(a), view_(view_of(a.x)), image_(image), zeros_(zeros) {}
+
+  void point(int64_t pixel, const float** pointers) const {
+    const ConvGeometry& g = a_.geometry;
+    const int64_t most = gemm::tile().rows, kh = a_.weight.shape[2], kw = a_.weight.shape[3];
+    const int64_t height = a_.x.shape[2], width = a_.x.shape[3], out_width = a_.y.shape[3];
+    const int64_t top = pixel / out_width * g.stride.h - g.padding.top;
+    const int64_t left = pixel % out_width * g.stride.w - g.padding.left;
+    for (int64_t u = 0, y = top; u < kh; ++u, y += g.dilation.h)
+      for (int64_t v = 0, x = left; v < kw; ++v, x += g.dilation.w, pointers += most) {
+        const bool inside = y >= 0 && y < height && x >= 0 && x < width;
+        *pointers = inside ? image_ + y * view_.row + x * view_.pixel : zeros_;
+      }
+  }
+
+ private:
+  const ConvArgs& a_;
+  View view_;
+  const float *image_, *zeros_;
+};
+
+/// The input rows that pixels [begin, end) read, padded on all sides, pixels side by side.
+void copy_band(const ConvArgs& a, const Plan& p, const float* image, int64_t begin, int64_t end, float* band) {
+  const ConvGeometry& g = a.geometry;
+  const View v = view_of(a.x);
+  const int64_t top = begin / p.out_width * g.stride.h - g.padding.top;
+  const int64_t rows =
+      ((end - 1) / p.out_width - begin / p.out_width) * g.stride.h + (a.weight.shape[2] - 1) * g.dilation.h + 1;
+  std::fill(band, band + rows * p.band_width * p.channels, 0.0f);
+  for (int64_t r = 0; r < rows; ++r) {
+    if (top + r < 0 || top + r >= a.x.shape[2]) continue;
+    const float* from = image + (top + r) * v.row;
+    float* to = band + (r * p.band_width + g.padding.left) * p.channels;
+    if (v.pixel == p.channels) {
+      std::memcpy(to, from, static_cast<size_t>(a.x.shape[3] * p.channels) * sizeof(float));
+      continue;
+    }
+    for (int64_t x = 0; x < a.x.shape[3]; ++x, from += v.pixel, to += p.channels) std::copy_n(from, p.channels, to);
+  }
+}
+
+void run_job(const ConvArgs& a, const Plan& p, const float* packed, int64_t job, const Rooms& rooms, int thread) {
+  const Room room = rooms.room(thread);
+  const ConvGeometry& g = a.geometry;
+  const int64_t part = job % p.parts, block = job / p.parts % p.blocks;
+  const int64_t group = job / (p.parts * p.blocks) % g.groups, n = job / (p.parts * p.blocks * g.groups);
+  const int64_t begin = p.pixels * block / p.blocks, end = p.pixels * (block + 1) / p.blocks;
+  const float* const image = a.x.as<float>() + n * a.x.strides[0] + group * p.channels;
+
+  gemm::Panels rows(room.pointers);
+  rows.cut(end - begin, p.weights.taps);
+  int64_t pixel = begin;
+  if (p.joined) {
+    copy_band(a, p, image, begin, end, room.band);
+    const int64_t first = begin / p.out_width, tap = g.dilation.h * p.band_width * p.channels;
+    rows.fill([&](const float** pointers) {
+      const float* at =
+          room.band +
+          ((pixel / p.out_width - first) * g.stride.h * p.band_width + pixel % p.out_width * g.stride.w) * p.channels;
+      for (int t = 0; t < p.weights.taps; ++t) pointers[t * gemm::tile().rows] = at + t * tap;
+      ++pixel;
+    });
+  } else {
+    const Taps taps(a, image, rooms.zeros);
+    rows.fill([&](const float** pointers) { taps.point(pixel++, pointers); });
+  }
+
+  const int64_t distance = pixel_distance(a.y), column = group * p.outputs;
+  gemm::Output output{.columns = p.outputs,
+                      .data = a.y.as<float>() + n * a.y.strides[0] + begin * distance + column,
+                      .stride = distance,
+                      .activation = a.activation,
+                      .alpha = a.alpha};
+  if (a.bias) output.bias = a.bias.as<float>() + column;
+  if (a.residual) {
+    output.residual_stride = pixel_distance(a.residual);
+    output.residual = a.residual.as<float>() + n * a.residual.strides[0] + begin * output.residual_stride + column;
+  }
+  const gemm::Product product{.rows = &rows,
+                              .shape = p.weights,
+                              .weights = packed + group * p.weights.packed_size(p.outputs),
+                              .output = output};
+  gemm::multiply(product, p.strips * part / p.parts, p.strips * (part + 1) / p.parts, room.sums);
+}
+
+}  // namespace
+
+bool conv_gemm_supports(const ConvArgs& a) {
+  const auto fits = [](const Array& array) { return array.dtype == DType::f32 && has_adjacent_channels(array); };
+  if (!fits(a.x) || !fits(a.y) || !has_even_pixels(a.y)) return false;
+  if (a.residual && (!fits(a.residual) || !has_even_pixels(a.residual))) return false;
+  if (a.bias && (a.bias.dtype != DType::f32 || (a.bias.shape[0] > 1 && a.bias.strides[0] != 1))) return false;
+  // The vector kernel knows the usual one.
+  if (a.activation == Activation::hardsigmoid && !(a.alpha == 1.0 / 6 && a.beta == 0.5)) return false;
+  return a.weight.shape[1] > 0;
+}
+
+int64_t conv_gemm_packed_size(const ConvArgs& args) {
+  const Plan p(args);
+  return args.geometry.groups * p.weights.packed_size(p.outputs);
+}
+
+void conv_gemm_pack(const ConvArgs& a, float* packed) {
+  const Plan p(a);
+  const auto& s = a.weight.strides;
+  const int64_t kw = a.weight.shape[3];
+  for (int64_t group = 0; group < a.geometry.groups; ++group)
+    p.weights.pack(
+        p.outputs,
+        [&](int64_t tap, int64_t k, int64_t column) {
+          const int64_t u = p.joined ? tap : tap / kw, v = p.joined ? k / p.channels : tap % kw;
+          const int64_t c = p.joined ? k % p.channels : k;
+          return a.weight.as<float>()[(group * p.outputs + column) * s[0] + c * s[1] + u * s[2] + v * s[3]];
+        },
+        packed + group * p.weights.packed_size(p.outputs));
+}
+
+size_t conv_gemm_scratch(const ConvArgs& args) { return Rooms(Plan(args), nullptr).total; }
+
+void conv_gemm(const ConvArgs& args, const float* packed, void* scratch) {
+  if (args.y.numel() == 0) return;
+  const Plan p(args);
+  const Rooms rooms(p, scratch);
+  std::fill_n(rooms.zeros, p.channels, 0.0f);
+  parallel_jobs(p.jobs, [&](int64_t job, int thread) { run_job(args, p, packed, job, rooms, thread); });
+}
+
+}  // namespace ingot::kernels
