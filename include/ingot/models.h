@@ -455,4 +455,23 @@ std::vector<std::string> model_names();
 /// Whether a model is made for images of one size, which are square: small_cnn, vit_b_16, ...
 bool has_image_size(std::string_view name);
 
+INGOT_INSTANCE class ModuleOf<LeNet>;
+INGOT_INSTANCE class ModuleOf<LinearClassifier>;
+INGOT_INSTANCE class ModuleOf<SmallCnn>;
+INGOT_INSTANCE class ModuleOf<VGG>;
+INGOT_INSTANCE class ModuleOf<BasicBlock, AttentionBlock>;
+INGOT_INSTANCE class ModuleOf<Bottleneck, AttentionBlock>;
+INGOT_INSTANCE class ModuleOf<ResNet>;
+INGOT_INSTANCE class ModuleOf<CifarResNet>;
+INGOT_INSTANCE class ModuleOf<MobileNetV2>;
+INGOT_INSTANCE class ModuleOf<MobileNetV3>;
+INGOT_INSTANCE class ModuleOf<EfficientNet>;
+INGOT_INSTANCE class ModuleOf<VitEncoder>;
+INGOT_INSTANCE class ModuleOf<VisionTransformer>;
+INGOT_INSTANCE class ModuleOf<DenseNet>;
+INGOT_INSTANCE class ModuleOf<ShuffleNetV2>;
+INGOT_INSTANCE class ModuleOf<GoogLeNet>;
+INGOT_INSTANCE class ModuleOf<Inception3>;
+INGOT_INSTANCE class ModuleOf<SqueezeNet>;
+
 }  // namespace ingot

@@ -392,4 +392,10 @@ class ModuleOf : public Base {
   }
 };
 
+// What ModuleOf makes of the library's own layers is compiled once, in src/nn/instances.cpp, and not in each file that
+// includes them.
+#ifndef INGOT_INSTANCE
+#define INGOT_INSTANCE extern template
+#endif
+
 }  // namespace ingot

@@ -101,4 +101,21 @@ class LogSoftmax : public ModuleOf<LogSoftmax> {
   int64_t dim;
 };
 
+INGOT_INSTANCE class ModuleOf<ReLU>;
+INGOT_INSTANCE class ModuleOf<ReLU6>;
+INGOT_INSTANCE class ModuleOf<LeakyReLU>;
+INGOT_INSTANCE class ModuleOf<ELU>;
+INGOT_INSTANCE class ModuleOf<Sigmoid>;
+INGOT_INSTANCE class ModuleOf<Tanh>;
+INGOT_INSTANCE class ModuleOf<SiLU>;
+INGOT_INSTANCE class ModuleOf<GELU>;
+INGOT_INSTANCE class ModuleOf<SELU>;
+INGOT_INSTANCE class ModuleOf<Softplus>;
+INGOT_INSTANCE class ModuleOf<PReLU>;
+INGOT_INSTANCE class ModuleOf<Hardswish>;
+INGOT_INSTANCE class ModuleOf<Hardsigmoid>;
+INGOT_INSTANCE class ModuleOf<Mish>;
+INGOT_INSTANCE class ModuleOf<Softmax>;
+INGOT_INSTANCE class ModuleOf<LogSoftmax>;
+
 }  // namespace ingot

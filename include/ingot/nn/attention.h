@@ -92,4 +92,8 @@ class TransformerEncoder : public ModuleOf<TransformerEncoder> {
   std::optional<LayerNorm> norm;
 };
 
+INGOT_INSTANCE class ModuleOf<MultiheadAttention>;
+INGOT_INSTANCE class ModuleOf<TransformerEncoderLayer>;
+INGOT_INSTANCE class ModuleOf<TransformerEncoder>;
+
 }  // namespace ingot

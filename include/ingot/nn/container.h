@@ -90,4 +90,8 @@ class ModuleDict : public ModuleOf<ModuleDict, Container> {
   void set_scope(std::string scope) override;
 };
 
+INGOT_INSTANCE class ModuleOf<Sequential, Container>;
+INGOT_INSTANCE class ModuleOf<ModuleList, Container>;
+INGOT_INSTANCE class ModuleOf<ModuleDict, Container>;
+
 }  // namespace ingot

@@ -100,4 +100,9 @@ class ConvTranspose2d : public ModuleOf<ConvTranspose2d, ConvBase> {
   ConvTransposeOptions options;
 };
 
+INGOT_INSTANCE class ModuleOf<Conv2d, ConvBase>;
+INGOT_INSTANCE class ModuleOf<Conv1d, ConvBase>;
+INGOT_INSTANCE class ModuleOf<Conv3d, ConvBase>;
+INGOT_INSTANCE class ModuleOf<ConvTranspose2d, ConvBase>;
+
 }  // namespace ingot

@@ -52,4 +52,8 @@ class DropPath : public ModuleOf<DropPath> {
   double p;
 };
 
+INGOT_INSTANCE class ModuleOf<Dropout>;
+INGOT_INSTANCE class ModuleOf<Dropout2d>;
+INGOT_INSTANCE class ModuleOf<DropPath>;
+
 }  // namespace ingot

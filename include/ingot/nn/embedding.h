@@ -25,4 +25,6 @@ class Embedding : public ModuleOf<Embedding> {
   Tensor weight;
 };
 
+INGOT_INSTANCE class ModuleOf<Embedding>;
+
 }  // namespace ingot

@@ -25,4 +25,6 @@ class Linear : public ModuleOf<Linear> {
   std::optional<Tensor> bias;
 };
 
+INGOT_INSTANCE class ModuleOf<Linear>;
+
 }  // namespace ingot

@@ -188,4 +188,13 @@ class InstanceNorm3d : public ModuleOf<InstanceNorm3d, InstanceNormBase> {
 /// stands on either module, and no tracer runs.
 Tensor norm_relu(BatchNormBase& norm, ReLU& activation, const Tensor& x, const std::optional<Tensor>& residual = {});
 
+INGOT_INSTANCE class ModuleOf<BatchNorm1d, BatchNormBase>;
+INGOT_INSTANCE class ModuleOf<BatchNorm2d, BatchNormBase>;
+INGOT_INSTANCE class ModuleOf<BatchNorm3d, BatchNormBase>;
+INGOT_INSTANCE class ModuleOf<LayerNorm>;
+INGOT_INSTANCE class ModuleOf<GroupNorm>;
+INGOT_INSTANCE class ModuleOf<InstanceNorm1d, InstanceNormBase>;
+INGOT_INSTANCE class ModuleOf<InstanceNorm2d, InstanceNormBase>;
+INGOT_INSTANCE class ModuleOf<InstanceNorm3d, InstanceNormBase>;
+
 }  // namespace ingot

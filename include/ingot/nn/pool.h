@@ -113,4 +113,19 @@ class AdaptiveMaxPool3d : public ModuleOf<AdaptiveMaxPool3d> {
   Triple output_size;
 };
 
+INGOT_INSTANCE class ModuleOf<MaxPool1d>;
+INGOT_INSTANCE class ModuleOf<MaxPool2d>;
+INGOT_INSTANCE class ModuleOf<MaxPool3d>;
+INGOT_INSTANCE class ModuleOf<AvgPool1d>;
+INGOT_INSTANCE class ModuleOf<AvgPool2d>;
+INGOT_INSTANCE class ModuleOf<AvgPool3d>;
+INGOT_INSTANCE class ModuleOf<LPPool1d>;
+INGOT_INSTANCE class ModuleOf<LPPool2d>;
+INGOT_INSTANCE class ModuleOf<AdaptiveAvgPool1d>;
+INGOT_INSTANCE class ModuleOf<AdaptiveAvgPool2d>;
+INGOT_INSTANCE class ModuleOf<AdaptiveAvgPool3d>;
+INGOT_INSTANCE class ModuleOf<AdaptiveMaxPool1d>;
+INGOT_INSTANCE class ModuleOf<AdaptiveMaxPool2d>;
+INGOT_INSTANCE class ModuleOf<AdaptiveMaxPool3d>;
+
 }  // namespace ingot

@@ -47,13 +47,15 @@ class ZeroPad2d : public ModuleOf<ZeroPad2d, PadBase> {
    public:                                                                                                      \
     name(int64_t all, double fill) : name(std::vector<int64_t>(2 * (sides), all), fill) {}                      \
     name(std::vector<int64_t> pads, double fill) : ModuleOf(sides, std::move(pads), PadMode::constant, fill) {} \
-  };
+  };                                                                                                            \
+  INGOT_INSTANCE class ModuleOf<name, PadBase>;
 #define INGOT_PAD(name, sides, pad_mode)                                                                   \
   class name : public ModuleOf<name, PadBase> {                                                            \
    public:                                                                                                 \
     explicit name(int64_t all) : name(std::vector<int64_t>(2 * (sides), all)) {}                           \
     explicit name(std::vector<int64_t> pads) : ModuleOf(sides, std::move(pads), PadMode::pad_mode, 0.0) {} \
-  };
+  };                                                                                                       \
+  INGOT_INSTANCE class ModuleOf<name, PadBase>;
 INGOT_CONSTANT_PAD(ConstantPad1d, 1)
 INGOT_CONSTANT_PAD(ConstantPad2d, 2)
 INGOT_CONSTANT_PAD(ConstantPad3d, 3)
@@ -99,5 +101,13 @@ class ChannelShuffle : public ModuleOf<ChannelShuffle> {
   std::string extra_repr() const override;
   int64_t groups;
 };
+
+INGOT_INSTANCE class ModuleOf<Flatten>;
+INGOT_INSTANCE class ModuleOf<Identity>;
+INGOT_INSTANCE class ModuleOf<ZeroPad2d, PadBase>;
+INGOT_INSTANCE class ModuleOf<Upsample>;
+INGOT_INSTANCE class ModuleOf<PixelShuffle>;
+INGOT_INSTANCE class ModuleOf<PixelUnshuffle>;
+INGOT_INSTANCE class ModuleOf<ChannelShuffle>;
 
 }  // namespace ingot

@@ -300,4 +300,18 @@ struct AttentionShape {
 /// Throws Error where it cannot be built: a reduction that leaves no channel, heads that do not divide the channels.
 std::unique_ptr<Module> make_attention(const AttentionKind& kind, const AttentionShape& shape);
 
+INGOT_INSTANCE class ModuleOf<SqueezeExcitation>;
+INGOT_INSTANCE class ModuleOf<ECA>;
+INGOT_INSTANCE class ModuleOf<SpatialGate>;
+INGOT_INSTANCE class ModuleOf<TripletAttention>;
+INGOT_INSTANCE class ModuleOf<SimAM>;
+INGOT_INSTANCE class ModuleOf<ChannelGate>;
+INGOT_INSTANCE class ModuleOf<CBAM>;
+INGOT_INSTANCE class ModuleOf<BAM>;
+INGOT_INSTANCE class ModuleOf<CoordAttention>;
+INGOT_INSTANCE class ModuleOf<GlobalContext>;
+INGOT_INSTANCE class ModuleOf<NonLocal2d>;
+INGOT_INSTANCE class ModuleOf<SelectiveKernel>;
+INGOT_INSTANCE class ModuleOf<MHSA>;
+
 }  // namespace ingot

@@ -1,0 +1,3 @@
+#define INGOT_INSTANCE template
+#include "ingot/models.h"
+#include "ingot/nn.h"

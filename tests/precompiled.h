@@ -1,0 +1,5 @@
+#pragma once
+
+#include <gmock/gmock.h>
+
+#include "base/precompiled.h"
