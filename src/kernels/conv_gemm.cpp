@@ -4,25 +4,15 @@
 #include <cstring>
 
 #include "base/parallel.h"
+#include "kernels/conv_views.h"
 #include "kernels/gemm.h"
+#include "kernels/packed_weights.h"
 
 namespace ingot::kernels {
 namespace {
 
-/// A channels-last array whose channels lie side by side: the distance of pixels, rows and images.
-struct View {
-  int64_t pixel, row, image;
-};
-View view_of(const Array& a) { return {a.strides[3], a.strides[2], a.strides[0]}; }
-bool has_adjacent_channels(const Array& a) { return a.shape[1] == 1 || a.strides[1] == 1; }
-/// Whether pixel i of an image lies at i times one distance.
-bool has_even_pixels(const Array& a) {
-  return a.shape[2] == 1 || a.shape[3] == 1 || a.strides[2] == a.shape[3] * a.strides[3];
-}
-int64_t pixel_distance(const Array& a) { return a.shape[3] > 1 ? a.strides[3] : a.strides[2]; }
-
-/// Of few channels a tap is too short a sum: then a window's row, whose pixels lie side by side in a padded copy of
-/// the input rows, is one tap.
+/// Of few channels a tap is too short a sum: then a window's row, whose pixels lie side by side in a padded copy of the
+/// input rows, is one tap. The weights lie the same.
 constexpr int64_t kFewChannels = 8;
 
 /// What follows from the sizes alone.
@@ -38,9 +28,9 @@ struct Plan {
 
   explicit Plan(const ConvArgs& a) {
     const ConvGeometry& g = a.geometry;
-    const int64_t kh = a.weight.shape[2], kw = a.weight.shape[3];
     channels = a.weight.shape[1], outputs = a.weight.shape[0] / g.groups;
     out_width = a.y.shape[3], pixels = a.y.shape[2] * out_width;
+    const int64_t kh = a.weight.shape[2], kw = a.weight.shape[3];
     joined = g.groups == 1 && channels <= kFewChannels && g.dilation.w == 1 && kw > 1;
     weights.taps = static_cast<int>(joined ? kh : kh * kw);
     weights.depth = joined ? kw * channels : channels;
@@ -51,16 +41,19 @@ struct Plan {
   }
 
  private:
-  /// A job's pixels should stay in the second-level cache while the strips pass by; jobs enough for threads that are
-  /// not equally fast. Depends on the sizes alone.
+  /// A job's pixels should stay in the second-level cache while the strips pass by, jobs be enough for threads that are
+  /// not equally fast, and pointers be made once: by parts of the columns where there are too few pixels only. Depends
+  /// on the sizes alone.
   void cut(const ConvArgs& a) {
-    constexpr int64_t kBlockFloats = 32 * 1024, kFewest = 24, kOneBlock = 64, kJobs = 16;
-    const int64_t wanted = std::max(kFewest, kBlockFloats / std::max<int64_t>(1, channels));
-    blocks = pixels <= std::max(kOneBlock, wanted) ? 1 : (pixels + wanted - 1) / wanted;
+    constexpr int64_t kBlockFloats = 32 * 1024, kFew = 96, kFewest = 24, kOneBlock = 64, kJobs = 16;
+    const int64_t images = std::max<int64_t>(1, a.x.shape[0] * a.geometry.groups);
+    const int64_t read = joined ? weights.depth : channels;  // of a pixel, about
+    const int64_t most = std::max(kFewest, kBlockFloats / read), least = std::min(kFew, most);
+    const int64_t wanted = std::clamp(images * pixels / kJobs, least, most);
+    blocks = pixels <= kOneBlock ? 1 : (pixels + wanted - 1) / wanted;
     block = (pixels + blocks - 1) / blocks;
-    const int64_t images = a.x.shape[0] * a.geometry.groups;
-    parts = std::clamp<int64_t>(kJobs / std::max<int64_t>(1, images * blocks), 1, strips);
-    jobs = images * blocks * parts;
+    parts = std::clamp<int64_t>(kJobs / (images * blocks), 1, strips);
+    jobs = a.x.shape[0] * a.geometry.groups * blocks * parts;
   }
 };
 
@@ -94,30 +87,38 @@ struct Rooms {
   size_t total;
 };
 
-/// Points a row to each tap's pixel, or to zeros where that is padding.
-class Taps {
+/// The pixels of an image from one on, in their order.
+class Pixels {
  public:
-  Taps(const ConvArgs& a, const float* image, const float* zeros)
-      : a_(a), view_(view_of(a.x)), image_(image), zeros_(zeros) {}
-
-  void point(int64_t pixel, const float** pointers) const {
-    const ConvGeometry& g = a_.geometry;
-    const int64_t most = gemm::tile().rows, kh = a_.weight.shape[2], kw = a_.weight.shape[3];
-    const int64_t height = a_.x.shape[2], width = a_.x.shape[3], out_width = a_.y.shape[3];
-    const int64_t top = pixel / out_width * g.stride.h - g.padding.top;
-    const int64_t left = pixel % out_width * g.stride.w - g.padding.left;
-    for (int64_t u = 0, y = top; u < kh; ++u, y += g.dilation.h)
-      for (int64_t v = 0, x = left; v < kw; ++v, x += g.dilation.w, pointers += most) {
-        const bool inside = y >= 0 && y < height && x >= 0 && x < width;
-        *pointers = inside ? image_ + y * view_.row + x * view_.pixel : zeros_;
-      }
+  Pixels(int64_t first, int64_t width) : width_(width), row_(first / width), column_(first % width) {}
+  int64_t row() const { return row_; }
+  int64_t column() const { return column_; }
+  void advance() {
+    if (++column_ == width_) column_ = 0, ++row_;
   }
 
  private:
-  const ConvArgs& a_;
-  View view_;
-  const float *image_, *zeros_;
+  int64_t width_, row_, column_;
 };
+
+/// Points a row to each tap's pixel, or to zeros where that is padding.
+void point_to_taps(const ConvArgs& a, const float* image, const float* zeros, const Pixels& at,
+                   const float** pointers) {
+  const ConvGeometry& g = a.geometry;
+  const View view = view_of(a.x);
+  const int64_t most = gemm::tile().rows, kh = a.weight.shape[2], kw = a.weight.shape[3];
+  const int64_t height = a.x.shape[2], width = a.x.shape[3];
+  const int64_t left = at.column() * g.stride.w - g.padding.left;
+  int64_t y = at.row() * g.stride.h - g.padding.top;
+  for (int64_t u = 0; u < kh; ++u, y += g.dilation.h) {
+    const bool row_inside = y >= 0 && y < height;
+    const float* pixel = image + y * view.row + left * view.pixel;
+    for (int64_t v = 0, x = left; v < kw; ++v, x += g.dilation.w, pointers += most) {
+      *pointers = row_inside && x >= 0 && x < width ? pixel : zeros;
+      pixel += g.dilation.w * view.pixel;
+    }
+  }
+}
 
 /// The input rows that pixels [begin, end) read, padded on all sides, pixels side by side.
 void copy_band(const ConvArgs& a, const Plan& p, const float* image, int64_t begin, int64_t end, float* band) {
@@ -149,20 +150,21 @@ void run_job(const ConvArgs& a, const Plan& p, const float* packed, int64_t job,
 
   gemm::Panels rows(room.pointers);
   rows.cut(end - begin, p.weights.taps);
-  int64_t pixel = begin;
+  Pixels pixels(begin, p.out_width);
   if (p.joined) {
     copy_band(a, p, image, begin, end, room.band);
-    const int64_t first = begin / p.out_width, tap = g.dilation.h * p.band_width * p.channels;
+    const int64_t first = pixels.row(), most = gemm::tile().rows, tap = g.dilation.h * p.band_width * p.channels;
     rows.fill([&](const float** pointers) {
-      const float* at =
-          room.band +
-          ((pixel / p.out_width - first) * g.stride.h * p.band_width + pixel % p.out_width * g.stride.w) * p.channels;
-      for (int t = 0; t < p.weights.taps; ++t) pointers[t * gemm::tile().rows] = at + t * tap;
-      ++pixel;
+      const int64_t row = (pixels.row() - first) * g.stride.h, column = pixels.column() * g.stride.w;
+      const float* at = room.band + (row * p.band_width + column) * p.channels;
+      for (int t = 0; t < p.weights.taps; ++t) pointers[t * most] = at + t * tap;
+      pixels.advance();
     });
   } else {
-    const Taps taps(a, image, rooms.zeros);
-    rows.fill([&](const float** pointers) { taps.point(pixel++, pointers); });
+    rows.fill([&](const float** pointers) {
+      point_to_taps(a, image, rooms.zeros, pixels, pointers);
+      pixels.advance();
+    });
   }
 
   const int64_t distance = pixel_distance(a.y), column = group * p.outputs;
@@ -186,43 +188,18 @@ void run_job(const ConvArgs& a, const Plan& p, const float* packed, int64_t job,
 }  // namespace
 
 bool conv_gemm_supports(const ConvArgs& a) {
-  const auto fits = [](const Array& array) { return array.dtype == DType::f32 && has_adjacent_channels(array); };
-  if (!fits(a.x) || !fits(a.y) || !has_even_pixels(a.y)) return false;
-  if (a.residual && (!fits(a.residual) || !has_even_pixels(a.residual))) return false;
-  if (a.bias && (a.bias.dtype != DType::f32 || (a.bias.shape[0] > 1 && a.bias.strides[0] != 1))) return false;
-  // The vector kernel knows the usual one.
-  if (a.activation == Activation::hardsigmoid && !(a.alpha == 1.0 / 6 && a.beta == 0.5)) return false;
-  return a.weight.shape[1] > 0;
-}
-
-int64_t conv_gemm_packed_size(const ConvArgs& args) {
-  const Plan p(args);
-  return args.geometry.groups * p.weights.packed_size(p.outputs);
-}
-
-void conv_gemm_pack(const ConvArgs& a, float* packed) {
-  const Plan p(a);
-  const auto& s = a.weight.strides;
-  const int64_t kw = a.weight.shape[3];
-  for (int64_t group = 0; group < a.geometry.groups; ++group)
-    p.weights.pack(
-        p.outputs,
-        [&](int64_t tap, int64_t k, int64_t column) {
-          const int64_t u = p.joined ? tap : tap / kw, v = p.joined ? k / p.channels : tap % kw;
-          const int64_t c = p.joined ? k % p.channels : k;
-          return a.weight.as<float>()[(group * p.outputs + column) * s[0] + c * s[1] + u * s[2] + v * s[3]];
-        },
-        packed + group * p.weights.packed_size(p.outputs));
+  return has_own_form(a) && has_even_pixels(a.y) && (!a.residual || has_even_pixels(a.residual));
 }
 
 size_t conv_gemm_scratch(const ConvArgs& args) { return Rooms(Plan(args), nullptr).total; }
 
-void conv_gemm(const ConvArgs& args, const float* packed, void* scratch) {
+void conv_gemm(const ConvArgs& args, const void* packed, void* scratch) {
   if (args.y.numel() == 0) return;
+  const float* const weights = packed_body_here(packed);
   const Plan p(args);
   const Rooms rooms(p, scratch);
   std::fill_n(rooms.zeros, p.channels, 0.0f);
-  parallel_jobs(p.jobs, [&](int64_t job, int thread) { run_job(args, p, packed, job, rooms, thread); });
+  parallel_jobs(p.jobs, [&](int64_t job, int thread) { run_job(args, p, weights, job, rooms, thread); });
 }
 
 }  // namespace ingot::kernels

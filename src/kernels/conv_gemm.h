@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include "kernels/conv.h"
 
@@ -11,12 +14,22 @@ namespace ingot::kernels {
 /// Whether it runs this: f32, channels side by side in x, y and residual, and y's pixels at one distance.
 bool conv_gemm_supports(const ConvArgs& args);
 
-/// Packed weights, in floats.
-int64_t conv_gemm_packed_size(const ConvArgs& args);
-void conv_gemm_pack(const ConvArgs& args, float* packed);
+/// Weights packed once for many runs, in the order in which the micro-kernel of this CPU tier reads them, behind a
+/// header that names it. They serve any batch, image size and thread count.
+size_t conv_gemm_packed_bytes(const ConvArgs& args);
+/// "gemm:f32:16": strips of 16 outputs.
+std::string conv_gemm_packed_format();
+void conv_gemm_pack(const ConvArgs& args, void* packed);
+/// Throws Error unless these bytes are a [O,I/groups,KH,KW] weight in the packed format of this name: for data from a
+/// file. conv_gemm trusts what it gets.
+void check_conv_gemm_packed(const Array& weight, int64_t groups, std::span<const std::byte> packed,
+                            std::string_view format);
+/// Packed weights back into `weight`, f32 of any strides.
+void conv_gemm_unpack(const void* packed, int64_t groups, const Array& weight);
 
 size_t conv_gemm_scratch(const ConvArgs& args);
-/// Reads `packed` in place of args.weight. Bits do not depend on threads, batch or the place in it.
-void conv_gemm(const ConvArgs& args, const float* packed, void* scratch);
+/// Reads `packed` (64-byte aligned, of this tier) in place of args.weight.data. Bits do not depend on threads, batch or
+/// the place in it.
+void conv_gemm(const ConvArgs& args, const void* packed, void* scratch);
 
 }  // namespace ingot::kernels

@@ -1,8 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <limits>
 
 #include "ingot/geometry.h"
 #include "kernels/gemm_kernel.h"
@@ -25,9 +26,13 @@ struct Weights {
 
   int64_t strip_size() const { return taps * depth * tile().columns; }  // in floats
   int64_t packed_size(int64_t columns) const { return strips_of(columns) * strip_size(); }
-  /// Packs one range: `weight(tap, k, column)`.
-  template <class F>
-  void pack(int64_t columns, const F& weight, float* to) const;
+};
+
+/// Panels of one height.
+struct PanelRange {
+  const float* const* pointers;  // of the first
+  int64_t panels, first_row;
+  int height;
 };
 
 /// Rows as pointers, cut into panels of equal heights, or of two that differ by one: a kernel of few rows is slow.
@@ -41,17 +46,22 @@ class Panels {
   void cut(int64_t rows, int taps);
   template <class F>
   void fill(const F& row);
-
-  int taps() const { return taps_; }
-  int64_t rows() const { return rows_; }
-  int64_t panels() const { return count_[0] + count_[1]; }
+  /// Calls f for ranges of at most so many panels.
+  template <class F>
+  void for_ranges(int64_t most, const F& f) const;
 
  private:
-  friend class Sweep;
   const float** pointers_;
-  int64_t rows_ = 0, count_[2] = {0, 0};
+  int64_t count_[2] = {0, 0};
   int taps_ = 1, height_[2] = {1, 1};
 };
+
+/// The activations that the kernel applies itself, as bounds of the result.
+struct Clip {
+  float low = -std::numeric_limits<float>::infinity(), high = std::numeric_limits<float>::infinity();
+};
+bool is_clip(Activation activation);
+Clip clip_of(Activation activation);
 
 /// Where a range of columns goes: row i's begin at data + i * stride.
 struct Output {
@@ -72,18 +82,11 @@ struct Product {
   Weights shape;
   const float* weights;
   Output output;
+  int64_t offset = 0;      // of the elements that count, in each row
+  bool continues = false;  // what follows the weights is read next
 };
 int64_t sums_size(int64_t panels);
 void multiply(const Product& product, int64_t begin, int64_t end, float* sums);
-
-template <class F>
-void Weights::pack(int64_t columns, const F& weight, float* to) const {
-  const int64_t width = tile().columns;
-  for (int64_t first = 0; first < columns; first += width)
-    for (int t = 0; t < taps; ++t)
-      for (int64_t k = 0; k < depth; ++k)
-        for (int64_t j = first; j < first + width; ++j) *to++ = j < columns ? weight(t, k, j) : 0.0f;
-}
 
 template <class F>
 void Panels::fill(const F& row) {
@@ -92,6 +95,19 @@ void Panels::fill(const F& row) {
   for (int part = 0; part < 2; ++part)
     for (int64_t i = 0; i < count_[part]; ++i, panel += taps_ * most)
       for (int r = 0; r < height_[part]; ++r) row(panel + r);
+}
+
+template <class F>
+void Panels::for_ranges(int64_t most, const F& f) const {
+  const float* const* pointers = pointers_;
+  int64_t row = 0;
+  for (int part = 0; part < 2; ++part)
+    for (int64_t at = 0; at < count_[part]; at += most) {
+      const int64_t panels = std::min(most, count_[part] - at);
+      f(PanelRange{.pointers = pointers, .panels = panels, .first_row = row, .height = height_[part]});
+      pointers += panels * taps_ * tile().rows;
+      row += panels * height_[part];
+    }
 }
 
 }  // namespace ingot::kernels::gemm

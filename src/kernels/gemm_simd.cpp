@@ -14,12 +14,13 @@ namespace HWY_NAMESPACE {
 namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
+using kernels::HWY_NAMESPACE::clip;
 using kernels::HWY_NAMESPACE::F32;
 using kernels::HWY_NAMESPACE::load;
-using kernels::HWY_NAMESPACE::load_part;
+using kernels::HWY_NAMESPACE::read_some;
 using kernels::HWY_NAMESPACE::store;
-using kernels::HWY_NAMESPACE::store_part;
 using kernels::HWY_NAMESPACE::V;
+using kernels::HWY_NAMESPACE::write_some;
 
 // Two vectors of columns and as many rows as leave registers for two vectors of weights and one element of a row.
 constexpr int kVectors = 2;
@@ -60,31 +61,18 @@ HWY_INLINE void write_sums(const Sums<R>& sums, float* to) {
   }
 }
 
-/// One vector of the columns, of which there are `count` (all where it is not less than kLanes).
-HWY_INLINE V read(const float* p, int64_t count) { return count >= kLanes ? load(p) : load_part(p, count); }
-HWY_INLINE void write(V v, float* p, int64_t count) { count >= kLanes ? store(v, p) : store_part(v, p, count); }
-
-/// A NaN stays one. x86's max and min give their second operand where one is a NaN.
-HWY_INLINE V clip(V y, V low, V high) {
-#if HWY_TARGET == HWY_SCALAR
-  return hn::IfThenElse(hn::Lt(y, low), low, hn::IfThenElse(hn::Gt(y, high), high, y));
-#else
-  return hn::Min(high, hn::Max(low, y));
-#endif
-}
-
 template <int R, int kVector>
 HWY_INLINE void write_results(const Strip& s, const Sums<R>& sums, float* out, const float* residual) {
   constexpr int64_t at = kVector * kLanes;
   const int64_t count = s.columns - at;
   if (count <= 0) return;
   const V low = hn::Set(F32(), s.low), high = hn::Set(F32(), s.high);
-  const V bias = s.bias == nullptr ? hn::Zero(F32()) : read(s.bias + at, count);
+  const V bias = s.bias == nullptr ? hn::Zero(F32()) : read_some(s.bias + at, count);
   INGOT_UNROLL
   for (int r = 0; r < R; ++r) {
     V y = hn::Add(sums[r][kVector], bias);
-    if (residual != nullptr) y = hn::Add(y, read(residual + r * s.residual_stride + at, count));
-    write(clip(y, low, high), out + r * s.out_stride + at, count);
+    if (residual != nullptr) y = hn::Add(y, read_some(residual + r * s.residual_stride + at, count));
+    write_some(clip(y, low, high), out + r * s.out_stride + at, count);
   }
 }
 

@@ -93,6 +93,23 @@ HWY_INLINE void store_part(V v, bf16* p, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = bf16(padded[i]);
 }
 
+/// A vector of which there are `count` elements: all, or more, or fewer.
+HWY_INLINE V read_some(const float* p, int64_t count) {
+  return count >= static_cast<int64_t>(hn::MaxLanes(F32())) ? load(p) : load_part(p, count);
+}
+HWY_INLINE void write_some(V v, float* p, int64_t count) {
+  count >= static_cast<int64_t>(hn::MaxLanes(F32())) ? store(v, p) : store_part(v, p, count);
+}
+
+/// A NaN stays one. x86's max and min give their second operand where one is a NaN.
+HWY_INLINE V clip(V y, V low, V high) {
+#if HWY_TARGET == HWY_SCALAR
+  return hn::IfThenElse(hn::Lt(y, low), low, hn::IfThenElse(hn::Gt(y, high), high, y));
+#else
+  return hn::Min(high, hn::Max(low, y));
+#endif
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace ingot::kernels
 HWY_AFTER_NAMESPACE();

@@ -5,7 +5,8 @@
 #include <random>
 #include <vector>
 
-#include "ingot/geometry.h"
+#include "ingot/threads.h"
+#include "kernels/conv.h"
 #include "kernels/reference.h"
 
 // Convolutions that the tests of its kernels run.
@@ -99,6 +100,71 @@ inline Shape random_shape(std::mt19937& random) {
   s.height = pick(0, 12) + least(s.kernel.h, g.dilation.h, g.padding.top + g.padding.bottom);
   s.width = pick(0, 12) + least(s.kernel.w, g.dilation.w, g.padding.left + g.padding.right);
   return s;
+}
+
+/// A convolution with bias and residual, its operands random.
+struct ForwardCase {
+  ForwardCase(const Shape& shape, Activation activation, Layout x_layout, Layout weight_layout, Layout y_layout)
+      : sizes(shape),
+        x(std::move(Box(DType::f32, sizes.x, x_layout).randomize(1))),
+        weight(std::move(Box(DType::f32, sizes.weight, weight_layout).randomize(2))),
+        bias(std::move(Box(DType::f32, {shape.out}).randomize(3))),
+        residual(std::move(Box(DType::f32, sizes.y, y_layout).randomize(4))),
+        y(DType::f32, sizes.y, y_layout),
+        args{.x = x,
+             .weight = weight,
+             .bias = bias,
+             .residual = residual,
+             .geometry = shape.geometry,
+             .activation = activation,
+             .alpha = 0.25f,
+             .y = y} {
+    if (activation == Activation::hardsigmoid) args.alpha = 1.0 / 6, args.beta = 0.5;
+  }
+  /// y beside the plain kernel's; `roundings` times as many as that has.
+  void expect_plain(double roundings) const {
+    const Box expected(DType::f32, sizes.y);
+    ConvArgs plain = args;
+    plain.y = expected;
+    conv2d_reference(plain);
+    expect_close(y, expected, roundings * sizes.forward_terms());
+  }
+
+  Sizes sizes;
+  Box x, weight, bias, residual, y;
+  ConvArgs args;
+};
+
+/// Image n of the batch.
+inline Array image_of(const Array& all, int64_t n) {
+  Array one = all;
+  one.shape[0] = 1;
+  one.data = all.as<float>() + n * all.strides[0];
+  return one;
+}
+
+/// run(args) gives the same bits on any number of threads, and for an image of the batch alone.
+template <class Run>
+void expect_bits_of_the_image_alone(const Shape& shape, const Run& run) {
+  const int threads = num_threads();
+  const Sizes sizes(shape);
+  const Box x = std::move(Box(DType::f32, sizes.x, Layout::channels_last).randomize(1));
+  const Box weight = std::move(Box(DType::f32, sizes.weight).randomize(2));
+  const Box y(DType::f32, sizes.y, Layout::channels_last), other(DType::f32, sizes.y, Layout::channels_last);
+  ConvArgs args{.x = x, .weight = weight, .geometry = shape.geometry, .y = y};
+  set_num_threads(1);
+  run(args);
+  for (const int count : {2, 4}) {
+    set_num_threads(count);
+    args.y = other;
+    run(args);
+    EXPECT_EQ(y.values(), other.values()) << count << " threads";
+  }
+  set_num_threads(threads);
+  const Box single(DType::f32, sizes.y, Layout::channels_last);
+  args.x = image_of(x, 2), args.y = image_of(single, 0);
+  run(args);
+  EXPECT_TRUE(std::equal(args.y.as<float>(), args.y.as<float>() + args.y.numel(), image_of(y, 2).as<float>()));
 }
 
 }  // namespace ingot::kernels

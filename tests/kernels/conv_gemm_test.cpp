@@ -1,48 +1,32 @@
 #include "kernels/conv_gemm.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include "cases.h"
-#include "ingot/threads.h"
+#include "error_of.h"
 #include "kernels/conv_cases.h"
 #include "kernels/gemm.h"
 
 namespace ingot::kernels {
 namespace {
 
+using testing::HasSubstr;
+
 /// Packs, with guard bytes around the packed weights and the scratch, and runs.
 void run(const ConvArgs& args) {
   ASSERT_TRUE(conv_gemm_supports(args));
-  GuardedScratch packed(static_cast<size_t>(conv_gemm_packed_size(args)) * sizeof(float));
+  GuardedScratch packed(conv_gemm_packed_bytes(args));
   GuardedScratch scratch(conv_gemm_scratch(args));
-  auto* const weights = static_cast<float*>(packed.data());
-  conv_gemm_pack(args, weights);
-  conv_gemm(args, weights, scratch.data());
+  conv_gemm_pack(args, packed.data());
+  conv_gemm(args, packed.data(), scratch.data());
   EXPECT_TRUE(packed.guard_holds());
   EXPECT_TRUE(scratch.guard_holds());
 }
 
 void check(const Shape& shape, Activation activation, Layout x_layout, Layout weight_layout, Layout y_layout) {
-  const Sizes sizes(shape);
-  const Box x = std::move(Box(DType::f32, sizes.x, x_layout).randomize(1));
-  const Box weight = std::move(Box(DType::f32, sizes.weight, weight_layout).randomize(2));
-  const Box bias = std::move(Box(DType::f32, {shape.out}).randomize(3));
-  const Box residual = std::move(Box(DType::f32, sizes.y, y_layout).randomize(4));
-  const Box y(DType::f32, sizes.y, y_layout), expected(DType::f32, sizes.y);
-  ConvArgs args{.x = x,
-                .weight = weight,
-                .bias = bias,
-                .residual = residual,
-                .geometry = shape.geometry,
-                .activation = activation,
-                .alpha = 0.25f,
-                .y = y};
-  if (activation == Activation::hardsigmoid) args.alpha = 1.0 / 6, args.beta = 0.5;
-  run(args);
-  args.y = expected;
-  conv2d_reference(args);
-  expect_close(y, expected, 4 * sizes.forward_terms());
-  EXPECT_TRUE(y.guards_hold());
+  const ForwardCase c(shape, activation, x_layout, weight_layout, y_layout);
+  run(c.args);
+  c.expect_plain(4);
 }
 
 TEST(ConvGemm, MatchesThePlainKernel) {
@@ -76,36 +60,10 @@ TEST(ConvGemm, RandomShapes) {
 }
 
 TEST(ConvGemm, BitsDependOnTheImageAlone) {
-  const int threads = num_threads();
   for (const Shape& shape : {Shape{5, 24, 13, 14, 40, {3, 3}, {.padding = 1}}, Shape{5, 600, 7, 7, 33, {1, 1}, {}},
                              Shape{5, 3, 33, 29, 17, {5, 5}, {.stride = 2, .padding = 2}}}) {
     SCOPED_TRACE(testing::Message() << shape);
-    const Sizes sizes(shape);
-    const Box x = std::move(Box(DType::f32, sizes.x, Layout::channels_last).randomize(1));
-    const Box weight = std::move(Box(DType::f32, sizes.weight).randomize(2));
-    const Box y(DType::f32, sizes.y, Layout::channels_last), other(DType::f32, sizes.y, Layout::channels_last);
-    ConvArgs args{.x = x, .weight = weight, .geometry = shape.geometry, .y = y};
-    set_num_threads(1);
-    run(args);
-    for (const int count : {2, 4}) {
-      set_num_threads(count);
-      args.y = other;
-      run(args);
-      EXPECT_EQ(y.values(), other.values()) << count << " threads";
-    }
-    set_num_threads(threads);
-    // The third image alone.
-    const auto image = [](const Array& all) {
-      Array one = all;
-      one.shape[0] = 1;
-      one.data = all.as<float>() + 2 * all.strides[0];
-      return one;
-    };
-    const Box single(DType::f32, sizes.y, Layout::channels_last);
-    args.x = image(x), args.y = image(single);
-    run(args);
-    const int64_t count = args.y.numel();
-    EXPECT_TRUE(std::equal(args.y.as<float>(), args.y.as<float>() + count, image(y).as<float>()));
+    expect_bits_of_the_image_alone(shape, run);
   }
 }
 
@@ -120,6 +78,46 @@ TEST(ConvGemm, KeepsNaN) {
     run({.x = x, .weight = weight, .geometry = shape.geometry, .activation = activation, .y = y});
     for (int64_t i = 0; i < y.array().numel(); ++i) EXPECT_EQ(std::isnan(y.array().as<float>()[i]), i < shape.out) << i;
   }
+}
+
+TEST(ConvGemm, PackedWeightsComeBack) {
+  for (const Shape& shape : kShapes) {
+    SCOPED_TRACE(testing::Message() << shape);
+    const Sizes sizes(shape);
+    const Box x(DType::f32, sizes.x, Layout::channels_last), y(DType::f32, sizes.y, Layout::channels_last);
+    const Box weight = std::move(Box(DType::f32, sizes.weight, Layout::transposed).randomize(2));
+    const ConvArgs args{.x = x, .weight = weight, .geometry = shape.geometry, .y = y};
+    GuardedScratch packed(conv_gemm_packed_bytes(args));
+    conv_gemm_pack(args, packed.data());
+    const std::span bytes(static_cast<const std::byte*>(packed.data()), conv_gemm_packed_bytes(args));
+    check_conv_gemm_packed(weight, shape.geometry.groups, bytes, conv_gemm_packed_format());
+    const Box back(DType::f32, sizes.weight);
+    conv_gemm_unpack(packed.data(), shape.geometry.groups, back);
+    EXPECT_EQ(back.values(), weight.values());
+    EXPECT_TRUE(back.guards_hold());
+  }
+}
+
+TEST(ConvGemm, RefusesForeignPackedWeights) {
+  const Shape& shape = kShapes[4];
+  const Sizes sizes(shape);
+  const Box x(DType::f32, sizes.x, Layout::channels_last), y(DType::f32, sizes.y, Layout::channels_last);
+  const Box weight(DType::f32, sizes.weight);
+  const ConvArgs args{.x = x, .weight = weight, .geometry = shape.geometry, .y = y};
+  std::vector<std::byte> packed(conv_gemm_packed_bytes(args));
+  conv_gemm_pack(args, packed.data());
+  const std::string form = conv_gemm_packed_format();
+  const auto check = [&](std::span<const std::byte> bytes, std::string_view name) {
+    return error_of([&] { check_conv_gemm_packed(weight, 1, bytes, name); });
+  };
+  EXPECT_EQ(check(packed, form), "");
+  EXPECT_THAT(check(packed, "gemm:f32:5"), HasSubstr("not 'gemm:f32:5'"));
+  EXPECT_THAT(check(std::span(packed).first(63), form), HasSubstr("no header"));
+  EXPECT_THAT(check(std::span(packed).first(packed.size() - 4), form), HasSubstr("takes"));
+  packed[12] = std::byte{77};  // the width
+  EXPECT_THAT(check(packed, form), HasSubstr("header"));
+  packed[12] = std::byte{3};
+  EXPECT_THAT(error_of([&] { conv_gemm(args, packed.data(), nullptr); }), HasSubstr("another CPU tier"));
 }
 
 TEST(ConvGemm, EmptyBatchIsNoWork) {

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "base/array.h"
+#include "kernels/conv.h"
+
+/// What our own convolutions want of activations. Internal to conv_gemm.cpp and winograd.cpp.
+namespace ingot::kernels {
+
+/// A channels-last array whose channels lie side by side: the distance of pixels, rows and images.
+struct View {
+  int64_t pixel, row, image;
+};
+inline View view_of(const Array& a) { return {a.strides[3], a.strides[2], a.strides[0]}; }
+inline bool has_adjacent_channels(const Array& a) { return a.shape[1] == 1 || a.strides[1] == 1; }
+/// Whether pixel i of an image lies at i times one distance.
+inline bool has_even_pixels(const Array& a) {
+  return a.shape[2] == 1 || a.shape[3] == 1 || a.strides[2] == a.shape[3] * a.strides[3];
+}
+inline int64_t pixel_distance(const Array& a) { return a.shape[3] > 1 ? a.strides[3] : a.strides[2]; }
+
+/// Whether all is f32 and channels lie side by side, the bias's values too, and the vector kernels know the activation.
+inline bool has_own_form(const ConvArgs& a) {
+  const auto fits = [](const Array& array) { return array.dtype == DType::f32 && has_adjacent_channels(array); };
+  if (!fits(a.x) || !fits(a.y) || (a.residual && !fits(a.residual)) || a.weight.shape[1] == 0) return false;
+  if (a.bias && (a.bias.dtype != DType::f32 || (a.bias.shape[0] > 1 && a.bias.strides[0] != 1))) return false;
+  return a.activation != Activation::hardsigmoid || (a.alpha == 1.0 / 6 && a.beta == 0.5);
+}
+
+}  // namespace ingot::kernels

@@ -1,0 +1,214 @@
+#include "kernels/conv_winograd.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/parallel.h"
+#include "kernels/conv_views.h"
+#include "kernels/elementwise_kernels.h"
+#include "kernels/gemm.h"
+#include "kernels/packed_weights.h"
+#include "kernels/winograd_weights.h"
+
+namespace ingot::kernels {
+namespace {
+
+using winograd::Form;
+
+/// What follows from the sizes alone. Tiles are numbered over all images.
+struct Plan {
+  int m, edge;
+  Form form;
+  int64_t across, tiles_of_image, tiles;
+  // Where few outputs are made of each channel's tile, a thread transforms its tiles for itself and makes all outputs
+  // of them: they stay in its second-level cache. Else tiles are transformed for all threads, `window` of them at a
+  // time, and the threads share the outputs: the weights, which are large, are then read once a window.
+  bool shared;
+  int64_t window, windows;
+  int64_t chunk;  // tiles of a job
+
+  Plan(int size, const ConvArgs& a)
+      : m(size),
+        edge(winograd::edge(size)),
+        form{.channels = a.weight.shape[1],
+             .outputs = a.weight.shape[0],
+             .width = gemm::tile().columns,
+             .products = winograd::products(size)},
+        across((a.y.shape[3] + m - 1) / m),
+        tiles_of_image(across * ((a.y.shape[2] + m - 1) / m)),
+        tiles(a.y.shape[0] * tiles_of_image) {
+    constexpr int64_t kOwnFloats = 72 * 1024, kSharedFloats = 2048 * 1024, kMost = 48, kManyChannels = 192;
+    const int64_t tile = form.products * form.channels, rows = gemm::tile().rows;
+    const int64_t own = std::clamp(kOwnFloats / tile / rows * rows, rows, kMost);
+    shared = form.channels >= kManyChannels || tiles < 8 * own;
+    window = shared ? std::min(tiles, std::max(kMost, kSharedFloats / tile)) : tiles;
+    windows = (tiles + window - 1) / window;
+    window = (tiles + windows - 1) / windows;
+    const int64_t most = shared ? kMost : own, chunks = (window + most - 1) / most;
+    chunk = (window + chunks - 1) / chunks;
+  }
+  int64_t chunks(int64_t count) const { return (count + chunk - 1) / chunk; }
+};
+
+/// Memory that threads work in.
+struct Rooms {
+  float *zeros, *shared;
+  std::byte* first;
+  size_t step, pointers, partial, sums, total;
+
+  Rooms(const Plan& p, void* scratch) {
+    const auto bytes = [](int64_t count, size_t size) { return (static_cast<size_t>(count) * size + 63) / 64 * 64; };
+    pointers = bytes(gemm::Panels::size(p.chunk, 1), sizeof(float*));
+    partial = bytes(gemm::sums_size((p.chunk + gemm::tile().rows - 1) / gemm::tile().rows), sizeof(float));
+    sums = bytes(p.form.products * p.chunk * p.form.block_width(), sizeof(float));
+    const size_t tiles = bytes(p.form.products * (p.shared ? p.window : p.chunk) * p.form.channels, sizeof(float));
+    step = pointers + partial + sums + (p.shared ? 0 : tiles);
+    const size_t zero_bytes = bytes(p.form.channels, sizeof(float));
+    zeros = static_cast<float*>(scratch);
+    shared = reinterpret_cast<float*>(static_cast<std::byte*>(scratch) + zero_bytes);
+    first = static_cast<std::byte*>(scratch) + zero_bytes + (p.shared ? tiles : 0);
+    total = zero_bytes + (p.shared ? tiles : 0) + step * static_cast<size_t>(num_threads());
+  }
+  std::byte* room(int thread) const { return first + step * static_cast<size_t>(thread); }
+  const float** pointers_of(int thread) const { return reinterpret_cast<const float**>(room(thread)); }
+  float* partial_of(int thread) const { return reinterpret_cast<float*>(room(thread) + pointers); }
+  float* sums_of(int thread) const { return reinterpret_cast<float*>(room(thread) + pointers + partial); }
+  float* tiles_of(int thread) const { return reinterpret_cast<float*>(room(thread) + pointers + partial + sums); }
+};
+
+class Convolution {
+ public:
+  Convolution(const ConvArgs& a, const Plan& p, const float* weights, const Rooms& rooms)
+      : a_(a), p_(p), weights_(weights), rooms_(rooms) {}
+
+  void run() const {
+    if (!p_.shared) {
+      parallel_jobs(p_.chunks(p_.tiles), [&](int64_t job, int thread) {
+        const int64_t begin = job * p_.chunk, count = std::min(p_.chunk, p_.tiles - begin);
+        float* const tiles = rooms_.tiles_of(thread);
+        for (int64_t i = 0; i < count; ++i) transform(begin + i, tiles + i * p_.form.channels, p_.chunk);
+        for (int64_t block = 0; block < p_.form.blocks(); ++block)
+          multiply(begin, count, tiles, p_.chunk, block, thread);
+      });
+      return;
+    }
+    for (int64_t first = 0; first < p_.tiles; first += p_.window) {
+      const int64_t window = std::min(p_.window, p_.tiles - first), chunks = p_.chunks(window);
+      parallel_for(window, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) transform(first + i, rooms_.shared + i * p_.form.channels, p_.window);
+      });
+      parallel_jobs(p_.form.blocks() * chunks, [&](int64_t job, int thread) {
+        const int64_t begin = job % chunks * p_.chunk, count = std::min(p_.chunk, window - begin);
+        multiply(first + begin, count, rooms_.shared + begin * p_.form.channels, p_.window, job / chunks, thread);
+      });
+    }
+  }
+
+ private:
+  /// `places`: tiles of a product's plane.
+  void transform(int64_t tile, float* out, int64_t places) const {
+    const auto [n, top, left] = corner(tile);
+    const View v = view_of(a_.x);
+    const float* pixels[winograd::kMostProducts];
+    const float* const image = a_.x.as<float>() + n * v.image;
+    for (int i = 0; i < p_.edge; ++i)
+      for (int j = 0; j < p_.edge; ++j) {
+        const int64_t y = top - a_.geometry.padding.top + i, x = left - a_.geometry.padding.left + j;
+        const bool inside = y >= 0 && y < a_.x.shape[2] && x >= 0 && x < a_.x.shape[3];
+        pixels[i * p_.edge + j] = inside ? image + y * v.row + x * v.pixel : rooms_.zeros;
+      }
+    winograd::transform_input(
+        p_.m, {.pixels = pixels, .channels = p_.form.channels, .out = out, .plane = places * p_.form.channels});
+  }
+
+  /// The products of `count` tiles with a block of outputs, and those outputs.
+  void multiply(int64_t first, int64_t count, const float* tiles, int64_t places, int64_t block, int thread) const {
+    const Form& form = p_.form;
+    gemm::Panels rows(rooms_.pointers_of(thread));
+    rows.cut(count, 1);
+    const float* row = tiles;
+    rows.fill([&](const float** pointer) {
+      *pointer = row;
+      row += form.channels;
+    });
+    const int64_t width = form.block_width(), plane = p_.chunk * width;
+    float* const sums = rooms_.sums_of(thread);
+    const float* const weights = weights_ + form.block_at(block);
+    for (int q = 0; q < form.products; ++q)
+      gemm::multiply({.rows = &rows,
+                      .shape = {.taps = 1, .depth = form.channels},
+                      .weights = weights + q * form.product_size(block),
+                      .output = {.columns = form.columns(block), .data = sums + q * plane, .stride = width},
+                      .offset = q * places * form.channels,
+                      .continues = q + 1 < form.products},
+                     0, form.strips(block), rooms_.partial_of(thread));
+    for (int64_t i = 0; i < count; ++i) write(first + i, sums + i * width, plane, block);
+  }
+
+  void write(int64_t tile, const float* sums, int64_t plane, int64_t block) const {
+    const auto [n, top, left] = corner(tile);
+    const View v = view_of(a_.y), r = view_of(a_.residual ? a_.residual : a_.y);
+    const int64_t column = block * p_.form.block_width();
+    const bool clips = gemm::is_clip(a_.activation);
+    const gemm::Clip clip = clips ? gemm::clip_of(a_.activation) : gemm::Clip{};
+    winograd::OutputTile out{.sums = sums,
+                             .plane = plane,
+                             .channels = p_.form.columns(block),
+                             .bias = a_.bias ? a_.bias.as<float>() + column : nullptr,
+                             .rows = static_cast<int>(std::min<int64_t>(p_.m, a_.y.shape[2] - top)),
+                             .columns = static_cast<int>(std::min<int64_t>(p_.m, a_.y.shape[3] - left)),
+                             .out = a_.y.as<float>() + n * v.image + top * v.row + left * v.pixel + column,
+                             .out_row = v.row,
+                             .out_pixel = v.pixel,
+                             .residual = nullptr,
+                             .residual_row = r.row,
+                             .residual_pixel = r.pixel,
+                             .low = clip.low,
+                             .high = clip.high};
+    if (a_.residual) out.residual = a_.residual.as<float>() + n * r.image + top * r.row + left * r.pixel + column;
+    winograd::transform_output(p_.m, out);
+    if (clips) return;
+    const MapKernel kernel = simd_kernel(a_.activation);
+    for (int i = 0; i < out.rows; ++i)
+      for (int j = 0; j < out.columns; ++j) {
+        float* const y = out.out + i * v.row + j * v.pixel;
+        const void* const in[] = {y};
+        kernel(in, y, out.channels, a_.alpha);
+      }
+  }
+
+  struct Corner {
+    int64_t n, top, left;  // of a tile's results
+  };
+  Corner corner(int64_t tile) const {
+    const int64_t at = tile % p_.tiles_of_image;
+    return {tile / p_.tiles_of_image, at / p_.across * p_.m, at % p_.across * p_.m};
+  }
+
+  const ConvArgs& a_;
+  const Plan& p_;
+  const float* weights_;
+  const Rooms& rooms_;
+};
+
+}  // namespace
+
+bool conv_winograd_supports(const ConvArgs& a) {
+  const ConvGeometry& g = a.geometry;
+  return has_own_form(a) && a.weight.shape[2] == 3 && a.weight.shape[3] == 3 && g.stride == Pair(1) &&
+         g.dilation == Pair(1) && g.groups == 1;
+}
+
+size_t conv_winograd_scratch(int m, const ConvArgs& args) {
+  return args.y.numel() == 0 ? 0 : Rooms(Plan(m, args), nullptr).total;
+}
+
+void conv_winograd(int m, const ConvArgs& args, const void* packed, void* scratch) {
+  if (args.y.numel() == 0) return;
+  const Plan p(m, args);
+  const Rooms rooms(p, scratch);
+  std::fill_n(rooms.zeros, p.form.channels, 0.0f);
+  Convolution(args, p, packed_body_here(packed), rooms).run();
+}
+
+}  // namespace ingot::kernels

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "kernels/conv.h"
+
+/// 3x3 convolution of stride 1 by Winograd's minimal filtering (Lavin & Gray 2016), F(m x m, 3 x 3) for m = 2 and 4:
+/// 2.25 and 4 times fewer multiplications than the sum itself takes, at a larger rounding error. f32, channels-last; x,
+/// y and residual may be channel slices of wider arrays. The transforms are in winograd_simd.cpp, their plain twins and
+/// the matrices in winograd_plain.cpp, the products are gemm.h's.
+namespace ingot::kernels {
+
+/// Whether it runs this: 3x3, stride and dilation 1, one group, f32, channels side by side.
+bool conv_winograd_supports(const ConvArgs& args);
+
+/// Weights transformed and packed once for many runs, for any batch, image size and thread count. Behind them lie the
+/// weights as they were, which the transformed ones give back with rounding errors only.
+size_t conv_winograd_packed_bytes(int m, const ConvArgs& args);
+std::string conv_winograd_packed_format(int m);  // "winograd4:f32:16": for strips of 16 outputs
+void conv_winograd_pack(int m, const ConvArgs& args, void* packed);
+/// Throws Error unless these bytes are a [O,I,3,3] weight in the packed format of this name: for data from a file.
+/// conv_winograd trusts what it gets.
+void check_conv_winograd_packed(int m, const Array& weight, std::span<const std::byte> packed, std::string_view format);
+/// Packed weights back into `weight`, f32 of any strides.
+void conv_winograd_unpack(int m, const void* packed, const Array& weight);
+
+size_t conv_winograd_scratch(int m, const ConvArgs& args);
+/// Reads `packed` (64-byte aligned, of this tier) in place of args.weight.data. Bits do not depend on threads, batch or
+/// the place in it.
+void conv_winograd(int m, const ConvArgs& args, const void* packed, void* scratch);
+
+}  // namespace ingot::kernels
