@@ -1,3 +1,5 @@
+#include <map>
+
 #include "base/check.h"
 #include "base/file.h"
 #include "cli/build_report.h"
@@ -13,8 +15,11 @@ struct Options {
   std::string out, timing_cache;
   int64_t max_batch = kMaxBatch;
   std::vector<std::string> disabled;
+  Math math = Math::strict;
   bool no_timing = false, json = false;
 };
+
+const std::map<std::string, Math> kMaths{{"strict", Math::strict}, {"fast", Math::fast}};
 
 /// The passes run here, so that the report shows the very graph that is compiled.
 Engine build_engine(const Model& model, const Options& options, BuildSummary& summary) {
@@ -24,6 +29,7 @@ Engine build_engine(const Model& model, const Options& options, BuildSummary& su
   const Report passes = optimize(traced.graph, {.disabled = {options.disabled.begin(), options.disabled.end()}});
   summary.graph_after = to_string(traced.graph);
   CompileOptions compile_options{.disabled_passes = all_passes(),
+                                 .math = options.math,
                                  .time_tactics = !options.no_timing,
                                  .preprocessing = model.preprocessing,
                                  .class_names = model.class_names};
@@ -39,8 +45,11 @@ int work(const Options& options) {
   const std::filesystem::path out = options.out;
   if (out.extension() != ".ingot")
     throw Refusal(fmt::format("-o {}: an engine file's name ends in .ingot", options.out));
-  BuildSummary summary{
-      .model = model.name, .engine = options.out, .max_batch = options.max_batch, .disabled_passes = options.disabled};
+  BuildSummary summary{.model = model.name,
+                       .engine = options.out,
+                       .math = options.math == Math::fast ? "fast" : "strict",
+                       .max_batch = options.max_batch,
+                       .disabled_passes = options.disabled};
   const Engine engine = build_engine(model, options, summary);
   engine.save(out);
   summary.file_bytes = std::filesystem::file_size(out);
@@ -59,6 +68,9 @@ Work declare(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--disable-pass", options->disabled, "Leave out a pass, by name; can be repeated");
   app.add_option("--timing-cache", options->timing_cache, "File of measured times, read and added to");
+  app.add_option("--math", options->math, "fast: 3x3 convolutions may go by Winograd, with more rounding")
+      ->transform(CLI::CheckedTransformer(kMaths, CLI::ignore_case))
+      ->default_str("strict");
   app.add_flag("--no-timing", options->no_timing, "Take the first implementation of each layer, untimed");
   add_model_options(app, options->model);
   add_threads_option(app);

@@ -84,6 +84,7 @@ std::string copies_text(const Json& parts) {
 Json to_json(const BuildSummary& s) {
   Json out{{"model", s.model},
            {"engine", s.engine},
+           {"math", s.math},
            {"max_batch", s.max_batch},
            {"file_bytes", s.file_bytes},
            {"disabled_passes", s.disabled_passes},

@@ -5,6 +5,7 @@
 #include "ops/attrs.h"
 #include "ops/defs.h"
 #include "runtime/op_rules.h"
+#include "runtime/tactics.h"
 
 namespace ingot {
 namespace {
@@ -65,17 +66,29 @@ class ConcatElision {
              " already";
     for (const PlanOutput& o : plan_.outputs)
       if (o.tensor == id) return "is an output of the graph";
-    const OpDef& maker = *plan_.steps[static_cast<size_t>(maker_[index(id)])].op;
-    if (maker.view != nullptr) return fmt::format("{} makes a view", maker.name);
+    const PlanStep& maker = plan_.steps[static_cast<size_t>(maker_[index(id)])];
+    if (maker.op->view != nullptr) return fmt::format("{} makes a view", maker.op->name);
     const auto dim = static_cast<size_t>(concat.attrs.get<DimAttrs>().dim);
-    if (parts_are_dense(plan_.tensor(concat.results[0]).spec, dim)) return "";
-    if (rule_of(maker.name)->wants_dense) return fmt::format("{} would copy a part that is not dense", maker.name);
+    const Spec& whole = plan_.tensor(concat.results[0]).spec;
+    if (parts_are_dense(whole, dim)) return "";
+    const bool of_channels = dim == 1 && whole.layout == Layout::channels_last;
+    if (copies(maker, of_channels)) return fmt::format("{} would copy a part that is not dense", maker.op->name);
     for (const size_t reader : readers_[index(id)]) {
-      const OpDef& op = *plan_.steps[reader].op;
-      if (reader != i && (rule_of(op.name)->wants_dense || op.view != nullptr))
-        return fmt::format("{} reads it too and would copy a part that is not dense", op.name);
+      const PlanStep& step = plan_.steps[reader];
+      if (reader != i && (copies(step, of_channels) || step.op->view != nullptr))
+        return fmt::format("{} reads it too and would copy a part that is not dense", step.op->name);
     }
     return "";
+  }
+
+  /// Whether the step's kernel copies activations that are parts of others; of their channels, if `of_channels`.
+  bool copies(const PlanStep& step, bool of_channels) const {
+    if (!rule_of(step.op->name)->wants_dense) return false;
+    return !of_channels || !std::any_of(all_tactics().begin(), all_tactics().end(), [&](const Tactic& t) {
+      if (t.op != step.op->name || t.takes_slices == nullptr) return false;
+      const PlanTensor& packed = plan_.tensor(step.operands[static_cast<size_t>(t.packed)]);
+      return packed.home == Home::weight && t.takes_slices(packed.spec, step.attrs);
+    });
   }
 
   static size_t index(TensorId id) { return static_cast<size_t>(id); }

@@ -137,22 +137,22 @@ class TacticChooser {
     const auto candidates = candidates_of(bound);
     if (const auto forced = options_.forced_tactics.find(choice.step); forced != options_.forced_tactics.end())
       choice.chosen = forced->second;
-    else if (candidates.size() > 1)
+    else if (candidates.size() > 1 && options_.time_tactics)
       choose_fastest(choice, bound, candidates);
+    else if (candidates.size() > 1)
+      choose_untimed(choice, step, candidates, binding);
     const Tactic* tactic = find_tactic(*step.op, choice.chosen);
     CHECK(std::find(candidates.begin(), candidates.end(), tactic) != candidates.end(),
-          "{}: the tactic '{}' does not support this call", name_of(step), choice.chosen);
+          "{}: the tactic '{}' does not support this call{}", name_of(step), choice.chosen,
+          tactic->fast_math && options_.math == Math::strict ? " under strict math" : "");
     if (tactic != nullptr && tactic->packed >= 0) pack_operand(step, *tactic, bound.args());
     step.tactic = choice.chosen;
-    if (rule_of(step.op->name)->wants_dense) choice.strided = strided_activations(step, binding);
+    if (rule_of(step.op->name)->wants_dense && !takes_slices(tactic, step))
+      choice.strided = strided_activations(step, binding);
     report_.push_back(std::move(choice));
   }
 
   void choose_fastest(TacticChoice& choice, const BoundStep& bound, const std::vector<const Tactic*>& candidates) {
-    if (!options_.time_tactics) {
-      choice.chosen = candidates.back()->name;
-      return;
-    }
     const std::string call = call_text(bound, draft_.plan.built_for);
     const auto* known = cache_.find(call);
     choice.from_cache = known != nullptr && covers(*known, candidates);
@@ -161,6 +161,21 @@ class TacticChooser {
     choice.chosen = std::min_element(choice.times.begin(), choice.times.end(), [](const auto& a, const auto& b) {
                       return a.seconds < b.seconds;
                     })->tactic;
+  }
+
+  /// The last, or one that copies nothing where there is something to copy.
+  void choose_untimed(TacticChoice& choice, const PlanStep& step, const std::vector<const Tactic*>& candidates,
+                      const Binding& binding) const {
+    choice.chosen = candidates.back()->name;
+    if (strided_activations(step, binding) == 0) return;
+    for (const Tactic* t : candidates)
+      if (takes_slices(t, step)) choice.chosen = t->name;
+  }
+
+  bool takes_slices(const Tactic* tactic, const PlanStep& step) const {
+    if (tactic == nullptr || tactic->takes_slices == nullptr) return false;
+    const TensorId operand = step.operands[static_cast<size_t>(tactic->packed)];
+    return tactic->takes_slices(draft_.plan.tensor(operand).spec, step.attrs);
   }
 
   int strided_activations(const PlanStep& step, const Binding& binding) const {
@@ -187,6 +202,7 @@ class TacticChooser {
     std::vector<const Tactic*> out{nullptr};
     for (const Tactic& t : all_tactics()) {
       if (t.op != bound.step->op->name || t.packed < 0) continue;
+      if (t.fast_math && options_.math == Math::strict) continue;
       const TensorId operand = bound.step->operands[static_cast<size_t>(t.packed)];
       if (draft_.plan.tensor(operand).home == Home::weight && t.supports(bound.args())) out.push_back(&t);
     }

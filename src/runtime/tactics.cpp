@@ -4,6 +4,9 @@
 #include <iterator>
 
 #include "base/check.h"
+#include "base/isa.h"
+#include "kernels/conv_gemm.h"
+#include "kernels/conv_winograd.h"
 #include "kernels/elementwise.h"
 #include "ops/attrs.h"
 #include "ops/conv.h"
@@ -12,30 +15,99 @@
 namespace ingot {
 namespace {
 
-// ---- Convolutions with weights in oneDNN's own layout: eval reorders them at every call.
+// ---- Convolutions with packed weights: eval packs them at every call.
 
 constexpr int kWeight = 1;
 
 int64_t groups_of(const Attrs& attrs) { return std::get<Dim>(attrs.field("groups")).value(); }
 
-template <kernels::ConvArgs (*kArgs)(const EvalArgs&)>
-constexpr Tactic packed_conv(std::string_view op) {
+/// oneDNN with the weights in the layout of its choice.
+struct OneDnn {
+  static constexpr std::string_view kName = "onednn_packed";
+  static constexpr bool kFastMath = false;
+  static bool supports(const kernels::ConvArgs& a) { return kernels::conv2d_packed_bytes(a) > 0; }
+  static size_t scratch(const kernels::ConvArgs& a, const void* packed) {
+    return kernels::conv2d_packed_scratch(a, packed);
+  }
+  static void run(const kernels::ConvArgs& a, const void* packed, void* scratch) {
+    kernels::conv2d_packed(a, packed, scratch);
+  }
+  static size_t bytes(const kernels::ConvArgs& a) { return kernels::conv2d_packed_bytes(a); }
+  static std::string form(const kernels::ConvArgs& a) { return kernels::conv2d_packed_format(a); }
+  static void pack(const kernels::ConvArgs& a, void* packed) { kernels::conv2d_pack(a, packed); }
+  static void check(const Array& weight, int64_t groups, std::span<const std::byte> packed, std::string_view form) {
+    kernels::check_conv2d_packed(weight, groups, packed, form);
+  }
+  static void unpack(const void* packed, int64_t groups, const Array& dense) {
+    kernels::conv2d_unpack(packed, groups, dense);
+  }
+};
+
+/// Our own products, whose activations may be slices of a concat's result without being copied.
+struct Products {
+  static constexpr std::string_view kName = "gemm";
+  static constexpr bool kFastMath = false;
+  static bool supports(const kernels::ConvArgs& a) { return kernels::conv_gemm_supports(a); }
+  static size_t scratch(const kernels::ConvArgs& a, const void*) { return kernels::conv_gemm_scratch(a); }
+  static void run(const kernels::ConvArgs& a, const void* packed, void* scratch) {
+    kernels::conv_gemm(a, packed, scratch);
+  }
+  static size_t bytes(const kernels::ConvArgs& a) { return kernels::conv_gemm_packed_bytes(a); }
+  static std::string form(const kernels::ConvArgs&) { return kernels::conv_gemm_packed_format(); }
+  static void pack(const kernels::ConvArgs& a, void* packed) { kernels::conv_gemm_pack(a, packed); }
+  static void check(const Array& weight, int64_t groups, std::span<const std::byte> packed, std::string_view form) {
+    kernels::check_conv_gemm_packed(weight, groups, packed, form);
+  }
+  static void unpack(const void* packed, int64_t groups, const Array& dense) {
+    kernels::conv_gemm_unpack(packed, groups, dense);
+  }
+};
+
+/// The same for 3x3 convolutions with fewer multiplications and more rounding.
+template <int m>
+struct Winograd {
+  static constexpr std::string_view kName = m == 2 ? "winograd2" : "winograd4";
+  static constexpr bool kFastMath = true;
+  static bool supports(const kernels::ConvArgs& a) { return kernels::conv_winograd_supports(a); }
+  static size_t scratch(const kernels::ConvArgs& a, const void*) { return kernels::conv_winograd_scratch(m, a); }
+  static void run(const kernels::ConvArgs& a, const void* packed, void* scratch) {
+    kernels::conv_winograd(m, a, packed, scratch);
+  }
+  static size_t bytes(const kernels::ConvArgs& a) { return kernels::conv_winograd_packed_bytes(m, a); }
+  static std::string form(const kernels::ConvArgs&) { return kernels::conv_winograd_packed_format(m); }
+  static void pack(const kernels::ConvArgs& a, void* packed) { kernels::conv_winograd_pack(m, a, packed); }
+  static void check(const Array& weight, int64_t groups, std::span<const std::byte> packed, std::string_view form) {
+    CHECK(weight.shape[2] == 3 && weight.shape[3] == 3 && groups == 1, "'{}' packs 3x3 weights of one group", form);
+    kernels::check_conv_winograd_packed(m, weight, packed, form);
+  }
+  static void unpack(const void* packed, int64_t, const Array& dense) {
+    kernels::conv_winograd_unpack(m, packed, dense);
+  }
+};
+
+// With groups there may be few outputs a product, without vectors it is slow: then a copy is the lesser evil.
+bool takes_slices(const Spec& weight, const Attrs& attrs) {
+  return weight.dtype == DType::f32 && groups_of(attrs) == 1 && active_isa() >= Isa::avx2;
+}
+
+template <class Kernel, kernels::ConvArgs (*kArgs)(const EvalArgs&)>
+constexpr Tactic conv_tactic(std::string_view op) {
   return {
-      .name = "onednn_packed",
+      .name = Kernel::kName,
       .op = op,
       .packed = kWeight,
-      .supports = [](const EvalArgs& a) { return kernels::conv2d_packed_bytes(kArgs(a)) > 0; },
-      .scratch = [](const EvalArgs& a) { return kernels::conv2d_packed_scratch(kArgs(a), a.in[kWeight].data); },
-      .eval = [](const EvalArgs& a) { kernels::conv2d_packed(kArgs(a), a.in[kWeight].data, a.scratch); },
-      .packed_bytes = [](const EvalArgs& a) { return kernels::conv2d_packed_bytes(kArgs(a)); },
-      .packed_form = [](const EvalArgs& a) { return kernels::conv2d_packed_format(kArgs(a)); },
-      .pack = [](const EvalArgs& a, void* packed) { kernels::conv2d_pack(kArgs(a), packed); },
-      .check_packed =
-          [](const Array& weight, const Attrs& attrs, std::span<const std::byte> packed, std::string_view form) {
-            kernels::check_conv2d_packed(weight, groups_of(attrs), packed, form);
-          },
+      .fast_math = Kernel::kFastMath,
+      .takes_slices = std::is_same_v<Kernel, OneDnn> ? nullptr : takes_slices,
+      .supports = [](const EvalArgs& a) { return Kernel::supports(kArgs(a)); },
+      .scratch = [](const EvalArgs& a) { return Kernel::scratch(kArgs(a), a.in[kWeight].data); },
+      .eval = [](const EvalArgs& a) { Kernel::run(kArgs(a), a.in[kWeight].data, a.scratch); },
+      .packed_bytes = [](const EvalArgs& a) { return Kernel::bytes(kArgs(a)); },
+      .packed_form = [](const EvalArgs& a) { return Kernel::form(kArgs(a)); },
+      .pack = [](const EvalArgs& a, void* packed) { Kernel::pack(kArgs(a), packed); },
+      .check_packed = [](const Array& weight, const Attrs& attrs, std::span<const std::byte> packed,
+                         std::string_view form) { Kernel::check(weight, groups_of(attrs), packed, form); },
       .unpack = [](const void* packed, const Attrs& attrs,
-                   const Array& dense) { kernels::conv2d_unpack(packed, groups_of(attrs), dense); },
+                   const Array& dense) { Kernel::unpack(packed, groups_of(attrs), dense); },
   };
 }
 
@@ -51,9 +123,16 @@ void concat_missing(const EvalArgs& a) {
   }
 }
 
+// Of an op's rows the last that supports a call is chosen where none is timed.
 constexpr Tactic kTactics[] = {
-    packed_conv<conv2d_args>("conv2d"),
-    packed_conv<conv2d_fused_args>("conv2d_fused"),
+    conv_tactic<Winograd<2>, conv2d_args>("conv2d"),
+    conv_tactic<Winograd<2>, conv2d_fused_args>("conv2d_fused"),
+    conv_tactic<Winograd<4>, conv2d_args>("conv2d"),
+    conv_tactic<Winograd<4>, conv2d_fused_args>("conv2d_fused"),
+    conv_tactic<Products, conv2d_args>("conv2d"),
+    conv_tactic<Products, conv2d_fused_args>("conv2d_fused"),
+    conv_tactic<OneDnn, conv2d_args>("conv2d"),
+    conv_tactic<OneDnn, conv2d_fused_args>("conv2d_fused"),
     {.name = "in_place", .op = "concat", .supports = [](const EvalArgs&) { return true; }, .eval = concat_missing},
 };
 

@@ -56,6 +56,21 @@ TEST_F(EngineVerbs, BuildWithoutAPassLeavesTheNodesAlone) {
   EXPECT_FALSE(o.json().at("passes").at("passes").contains("fuse_conv_activation"));
 }
 
+TEST_F(EngineVerbs, BuildWithFastMathTimesWinograd) {
+  const auto tactics = [&](const std::string& options) {
+    const Outcome o = run_line("build zoo:small_cnn --json -o " + text(scratch_folder() / "math.ingot") + options);
+    EXPECT_EQ(o.code, 0) << o.err;
+    return std::pair(o.json().at("math"), o.json().at("tactics").dump());
+  };
+  const auto [fast, timed] = tactics(" --math fast");
+  EXPECT_EQ(fast, "fast");
+  EXPECT_THAT(timed, HasSubstr("winograd4"));
+  const auto [strict, plain] = tactics("");
+  EXPECT_EQ(strict, "strict");
+  EXPECT_THAT(plain, testing::Not(HasSubstr("winograd")));
+  EXPECT_EQ(run_line("build zoo:small_cnn --math exact -o x.ingot").code, 2);
+}
+
 TEST_F(EngineVerbs, BuildSaysWhatItDid) {
   const Outcome o = run_line("build zoo:lenet -o " + text(scratch_folder() / "said.ingot") + " --no-timing");
   ASSERT_EQ(o.code, 0) << o.err;

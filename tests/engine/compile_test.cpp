@@ -33,7 +33,7 @@ TEST(Compile, TimesTacticsAndKeepsTheFastest) {
   expect_runs_as(engine, graph, {1, 4, 8});
   ASSERT_EQ(report.tactics.size(), 2U);
   for (const TacticChoice& choice : report.tactics) {
-    ASSERT_EQ(choice.times.size(), 2U);
+    ASSERT_EQ(choice.times.size(), 3U);
     double chosen = 0, least = 1e9;
     for (const TacticTime& t : choice.times) {
       EXPECT_GT(t.seconds, 0);
@@ -75,10 +75,32 @@ TEST(Compile, TacticsCanBeForced) {
   const Engine engine = compile(graph, {.forced_tactics = {{step, "eval"}}}, &report);
   EXPECT_EQ(report.tactics[0].chosen, "eval");
   expect_runs_as(engine, graph, {2});
+  expect_runs_as(compile(graph, {.forced_tactics = {{step, "gemm"}}}, &report), graph, {1, 2, 5});
+  EXPECT_EQ(report.tactics[0].chosen, "gemm");
   EXPECT_THAT([&] { compile(graph, {.forced_tactics = {{step, "magic"}}}); },
               ThrowsMessage<Error>(HasSubstr("no tactic 'magic'")));
   EXPECT_THAT([&] { compile(graph, {.forced_tactics = {{"nobody", "eval"}}}); },
               ThrowsMessage<Error>(HasSubstr("no such step")));
+}
+
+TEST(Compile, FastMathMayFilterByWinograd) {
+  const Graph graph = small_graph();
+  BuildReport report;
+  const Engine fast = compile(graph, {.math = Math::fast}, &report);
+  expect_runs_as(fast, graph, {1, 4, 8});
+  EXPECT_EQ(report.tactics[0].times.size(), 5U);  // 3x3
+  EXPECT_EQ(report.tactics[1].times.size(), 3U);  // 1x1
+  const std::string step = report.tactics[0].step;
+  const auto path = temporary("winograd.ingot");
+  for (const char* tactic : {"winograd2", "winograd4"}) {
+    EXPECT_THAT([&] { compile(graph, {.forced_tactics = {{step, tactic}}}); },
+                ThrowsMessage<Error>(HasSubstr("under strict math")));
+    const Engine engine = compile(graph, {.math = Math::fast, .forced_tactics = {{step, tactic}}}, &report);
+    EXPECT_EQ(report.tactics[0].chosen, tactic);
+    expect_runs_as(engine, graph, {1, 2, 5});
+    engine.save(path);
+    expect_runs_as(Engine::load(path), graph, {3});
+  }
 }
 
 TEST(Compile, OneWeightOfTwoConvolutionsIsPackedOnce) {

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "base/isa.h"
 #include "kernels/conv.h"
 #include "networks.h"
 
@@ -30,14 +31,36 @@ TEST(Concat, ElementwisePartsAreMadeInPlaceAtAnyBatch) {
   for (const ConcatPart& p : parts) EXPECT_TRUE(p.in_place) << p.reason;
 }
 
-TEST(Concat, AConvolutionWritesStraightOnlyWhereThePartIsDense) {
-  const auto strided =
-      parts_of([](const Tensors& in) { return Tensors{concat({conv3(in[0], 4, 1), relu(in[0])}, 1)}; });
+/// Copies that convolutions make of activations that are not dense, in a run of the engine.
+int64_t copies_of(const TracedFunction& fn, const CompileOptions& options) {
+  const Graph graph = traced(fn, {kImage});
+  const Engine engine = compile(graph, options);
+  const int64_t before = kernels::strided_copies();
+  engine.run(random_inputs(graph, 4, 1));
+  return kernels::strided_copies() - before;
+}
+
+TEST(Concat, AConvolutionWritesStraightIntoChannels) {
+  if (active_isa() < Isa::avx2) GTEST_SKIP() << "our own convolution is not chosen without vectors";
+  const auto net = [](const Tensors& in) {
+    const Tensor a = conv3(in[0], 4, 1), joined = concat({a, relu(conv3(in[0], 3, 5)), relu(in[0])}, 1);
+    return Tensors{joined, conv3(a, 2, 7), conv3(joined, 5, 9)};
+  };
+  for (const ConcatPart& p : parts_of(net)) EXPECT_TRUE(p.in_place) << p.part << " " << p.reason;
+  EXPECT_EQ(copies_of(net, {.time_tactics = false}), 0);
+}
+
+TEST(Concat, AConvolutionOfGroupsWritesStraightOnlyWhereThePartIsDense) {
+  const auto conv = [](const Tensor& x, uint64_t key) {
+    return conv2d(x, random({4, 3, 3, 3}, key) * 0.3, {}, {.padding = 1, .groups = 2});
+  };
+  const auto strided = parts_of([&](const Tensors& in) { return Tensors{concat({conv(in[0], 1), relu(in[0])}, 1)}; });
   EXPECT_FALSE(strided[0].in_place);
   EXPECT_THAT(strided[0].reason, HasSubstr("conv2d would copy"));
   EXPECT_TRUE(strided[1].in_place);
-  const auto dense =
-      parts_of([](const Tensors& in) { return Tensors{concat({conv3(in[0], 4, 1), conv3(in[0], 4, 5)}, 0)}; });
+  const auto rows = parts_of([](const Tensors& in) { return Tensors{concat({conv3(in[0], 6, 1), relu(in[0])}, 2)}; });
+  EXPECT_THAT(rows[0].reason, HasSubstr("conv2d would copy"));
+  const auto dense = parts_of([&](const Tensors& in) { return Tensors{concat({conv(in[0], 1), conv(in[0], 5)}, 0)}; });
   EXPECT_TRUE(dense[0].in_place && dense[1].in_place);
 }
 
@@ -130,10 +153,17 @@ TEST(Concat, TheReportCountsWhatAConvolutionCopies) {
       },
       {kImage});
   BuildReport report;
-  compile(graph, {.time_tactics = false}, &report);
-  int strided = 0;
-  for (const TacticChoice& c : report.tactics) strided += c.strided;
-  EXPECT_EQ(strided, 1);
+  const auto strided = [&](const CompileOptions& options) {
+    compile(graph, options, &report);
+    int count = 0;
+    for (const TacticChoice& c : report.tactics) count += c.strided;
+    return count;
+  };
+  EXPECT_EQ(strided({.time_tactics = false}), active_isa() < Isa::avx2 ? 1 : 0);
+  std::string conv;
+  for (const TacticChoice& c : report.tactics)
+    if (c.op == "conv2d") conv = c.step;
+  EXPECT_EQ(strided({.time_tactics = false, .forced_tactics = {{conv, "onednn_packed"}}}), 1);
 }
 
 // Convolution, activation and sum, where the summand is a part of a concat: a kernel that takes the part for a dense
