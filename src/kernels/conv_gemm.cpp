@@ -7,6 +7,7 @@
 #include "kernels/conv_views.h"
 #include "kernels/gemm.h"
 #include "kernels/packed_weights.h"
+#include "kernels/scratch.h"
 
 namespace ingot::kernels {
 namespace {
@@ -57,34 +58,21 @@ struct Plan {
   }
 };
 
-/// What one thread works with.
+/// What one thread works in.
 struct Room {
   const float** pointers;
-  float* sums;
-  float* band;
-};
-struct Rooms {
-  float* zeros;
-  std::byte* first;
-  size_t step, pointers, sums;
+  float *sums, *band;
 
-  Rooms(const Plan& p, void* scratch) {
-    const auto bytes = [](int64_t count, size_t size) { return (static_cast<size_t>(count) * size + 63) / 64 * 64; };
-    const int64_t rows = p.block;
-    pointers = bytes(gemm::Panels::size(rows, p.weights.taps), sizeof(float*));
-    sums = bytes(gemm::sums_size((rows + gemm::tile().rows - 1) / gemm::tile().rows), sizeof(float));
-    step = pointers + sums + (p.joined ? bytes(p.band_rows * p.band_width * p.channels, sizeof(float)) : 0);
-    zeros = static_cast<float*>(scratch);
-    const size_t zero_bytes = bytes(p.channels, sizeof(float));
-    first = static_cast<std::byte*>(scratch) + zero_bytes;
-    total = zero_bytes + step * static_cast<size_t>(num_threads());
-  }
-  Room room(int thread) const {
-    std::byte* at = first + step * static_cast<size_t>(thread);
-    return {reinterpret_cast<const float**>(at), reinterpret_cast<float*>(at + pointers),
-            reinterpret_cast<float*>(at + pointers + sums)};
-  }
-  size_t total;
+  Room(const Plan& p, Scratch& s)
+      : pointers(s.array<const float*>(gemm::Panels::size(p.block, p.weights.taps))),
+        sums(s.array<float>(gemm::sums_size(gemm::panels_of(p.block)))),
+        band(p.joined ? s.array<float>(p.band_rows * p.band_width * p.channels) : nullptr) {}
+};
+struct Memory {
+  float* zeros;
+  Rooms<Plan, Room> rooms;
+
+  Memory(const Plan& p, Scratch& s) : zeros(s.array<float>(p.channels)), rooms(p, num_threads(), s) {}
 };
 
 /// The pixels of an image from one on, in their order.
@@ -140,8 +128,8 @@ void copy_band(const ConvArgs& a, const Plan& p, const float* image, int64_t beg
   }
 }
 
-void run_job(const ConvArgs& a, const Plan& p, const float* packed, int64_t job, const Rooms& rooms, int thread) {
-  const Room room = rooms.room(thread);
+void run_job(const ConvArgs& a, const Plan& p, const float* packed, int64_t job, const Memory& memory, int thread) {
+  const Room room = memory.rooms.of(thread);
   const ConvGeometry& g = a.geometry;
   const int64_t part = job % p.parts, block = job / p.parts % p.blocks;
   const int64_t group = job / (p.parts * p.blocks) % g.groups, n = job / (p.parts * p.blocks * g.groups);
@@ -162,7 +150,7 @@ void run_job(const ConvArgs& a, const Plan& p, const float* packed, int64_t job,
     });
   } else {
     rows.fill([&](const float** pointers) {
-      point_to_taps(a, image, rooms.zeros, pixels, pointers);
+      point_to_taps(a, image, memory.zeros, pixels, pointers);
       pixels.advance();
     });
   }
@@ -191,15 +179,21 @@ bool conv_gemm_supports(const ConvArgs& a) {
   return has_own_form(a) && has_even_pixels(a.y) && (!a.residual || has_even_pixels(a.residual));
 }
 
-size_t conv_gemm_scratch(const ConvArgs& args) { return Rooms(Plan(args), nullptr).total; }
+size_t conv_gemm_scratch(const ConvArgs& args) {
+  const Plan p(args);
+  Scratch count(nullptr);
+  Memory(p, count);
+  return count.used();
+}
 
 void conv_gemm(const ConvArgs& args, const void* packed, void* scratch) {
   if (args.y.numel() == 0) return;
   const float* const weights = packed_body_here(packed);
   const Plan p(args);
-  const Rooms rooms(p, scratch);
-  std::fill_n(rooms.zeros, p.channels, 0.0f);
-  parallel_jobs(p.jobs, [&](int64_t job, int thread) { run_job(args, p, weights, job, rooms, thread); });
+  Scratch pieces(scratch);
+  const Memory memory(p, pieces);
+  std::fill_n(memory.zeros, p.channels, 0.0f);
+  parallel_jobs(p.jobs, [&](int64_t job, int thread) { run_job(args, p, weights, job, memory, thread); });
 }
 
 }  // namespace ingot::kernels

@@ -8,6 +8,7 @@
 #include "kernels/elementwise_kernels.h"
 #include "kernels/gemm.h"
 #include "kernels/packed_weights.h"
+#include "kernels/scratch.h"
 #include "kernels/winograd_weights.h"
 
 namespace ingot::kernels {
@@ -50,56 +51,52 @@ struct Plan {
   int64_t chunks(int64_t count) const { return (count + chunk - 1) / chunk; }
 };
 
-/// Memory that threads work in.
-struct Rooms {
-  float *zeros, *shared;
-  std::byte* first;
-  size_t step, pointers, partial, sums, total;
+/// What one thread works in.
+struct Room {
+  const float** pointers;
+  float *partial, *sums, *tiles;  // tiles: its own, unless they are shared
 
-  Rooms(const Plan& p, void* scratch) {
-    const auto bytes = [](int64_t count, size_t size) { return (static_cast<size_t>(count) * size + 63) / 64 * 64; };
-    pointers = bytes(gemm::Panels::size(p.chunk, 1), sizeof(float*));
-    partial = bytes(gemm::sums_size((p.chunk + gemm::tile().rows - 1) / gemm::tile().rows), sizeof(float));
-    sums = bytes(p.form.products * p.chunk * p.form.block_width(), sizeof(float));
-    const size_t tiles = bytes(p.form.products * (p.shared ? p.window : p.chunk) * p.form.channels, sizeof(float));
-    step = pointers + partial + sums + (p.shared ? 0 : tiles);
-    const size_t zero_bytes = bytes(p.form.channels, sizeof(float));
-    zeros = static_cast<float*>(scratch);
-    shared = reinterpret_cast<float*>(static_cast<std::byte*>(scratch) + zero_bytes);
-    first = static_cast<std::byte*>(scratch) + zero_bytes + (p.shared ? tiles : 0);
-    total = zero_bytes + (p.shared ? tiles : 0) + step * static_cast<size_t>(num_threads());
-  }
-  std::byte* room(int thread) const { return first + step * static_cast<size_t>(thread); }
-  const float** pointers_of(int thread) const { return reinterpret_cast<const float**>(room(thread)); }
-  float* partial_of(int thread) const { return reinterpret_cast<float*>(room(thread) + pointers); }
-  float* sums_of(int thread) const { return reinterpret_cast<float*>(room(thread) + pointers + partial); }
-  float* tiles_of(int thread) const { return reinterpret_cast<float*>(room(thread) + pointers + partial + sums); }
+  Room(const Plan& p, Scratch& s)
+      : pointers(s.array<const float*>(gemm::Panels::size(p.chunk, 1))),
+        partial(s.array<float>(gemm::sums_size(gemm::panels_of(p.chunk)))),
+        sums(s.array<float>(p.form.products * p.chunk * p.form.block_width())),
+        tiles(p.shared ? nullptr : s.array<float>(p.form.products * p.chunk * p.form.channels)) {}
+};
+struct Memory {
+  float *zeros, *tiles;  // tiles: those that are shared
+  Rooms<Plan, Room> rooms;
+
+  Memory(const Plan& p, Scratch& s)
+      : zeros(s.array<float>(p.form.channels)),
+        tiles(p.shared ? s.array<float>(p.form.products * p.window * p.form.channels) : nullptr),
+        rooms(p, num_threads(), s) {}
 };
 
 class Convolution {
  public:
-  Convolution(const ConvArgs& a, const Plan& p, const float* weights, const Rooms& rooms)
-      : a_(a), p_(p), weights_(weights), rooms_(rooms) {}
+  Convolution(const ConvArgs& a, const Plan& p, const float* weights, const Memory& memory)
+      : a_(a), p_(p), weights_(weights), memory_(memory) {}
 
   void run() const {
     if (!p_.shared) {
       parallel_jobs(p_.chunks(p_.tiles), [&](int64_t job, int thread) {
         const int64_t begin = job * p_.chunk, count = std::min(p_.chunk, p_.tiles - begin);
-        float* const tiles = rooms_.tiles_of(thread);
-        for (int64_t i = 0; i < count; ++i) transform(begin + i, tiles + i * p_.form.channels, p_.chunk);
+        const Room room = memory_.rooms.of(thread);
+        for (int64_t i = 0; i < count; ++i) transform(begin + i, room.tiles + i * p_.form.channels, p_.chunk);
         for (int64_t block = 0; block < p_.form.blocks(); ++block)
-          multiply(begin, count, tiles, p_.chunk, block, thread);
+          multiply(begin, count, room.tiles, p_.chunk, block, room);
       });
       return;
     }
     for (int64_t first = 0; first < p_.tiles; first += p_.window) {
       const int64_t window = std::min(p_.window, p_.tiles - first), chunks = p_.chunks(window);
       parallel_for(window, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) transform(first + i, rooms_.shared + i * p_.form.channels, p_.window);
+        for (int64_t i = begin; i < end; ++i) transform(first + i, memory_.tiles + i * p_.form.channels, p_.window);
       });
       parallel_jobs(p_.form.blocks() * chunks, [&](int64_t job, int thread) {
         const int64_t begin = job % chunks * p_.chunk, count = std::min(p_.chunk, window - begin);
-        multiply(first + begin, count, rooms_.shared + begin * p_.form.channels, p_.window, job / chunks, thread);
+        multiply(first + begin, count, memory_.tiles + begin * p_.form.channels, p_.window, job / chunks,
+                 memory_.rooms.of(thread));
       });
     }
   }
@@ -115,16 +112,17 @@ class Convolution {
       for (int j = 0; j < p_.edge; ++j) {
         const int64_t y = top - a_.geometry.padding.top + i, x = left - a_.geometry.padding.left + j;
         const bool inside = y >= 0 && y < a_.x.shape[2] && x >= 0 && x < a_.x.shape[3];
-        pixels[i * p_.edge + j] = inside ? image + y * v.row + x * v.pixel : rooms_.zeros;
+        pixels[i * p_.edge + j] = inside ? image + y * v.row + x * v.pixel : memory_.zeros;
       }
     winograd::transform_input(
         p_.m, {.pixels = pixels, .channels = p_.form.channels, .out = out, .plane = places * p_.form.channels});
   }
 
   /// The products of `count` tiles with a block of outputs, and those outputs.
-  void multiply(int64_t first, int64_t count, const float* tiles, int64_t places, int64_t block, int thread) const {
+  void multiply(int64_t first, int64_t count, const float* tiles, int64_t places, int64_t block,
+                const Room& room) const {
     const Form& form = p_.form;
-    gemm::Panels rows(rooms_.pointers_of(thread));
+    gemm::Panels rows(room.pointers);
     rows.cut(count, 1);
     const float* row = tiles;
     rows.fill([&](const float** pointer) {
@@ -132,7 +130,7 @@ class Convolution {
       row += form.channels;
     });
     const int64_t width = form.block_width(), plane = p_.chunk * width;
-    float* const sums = rooms_.sums_of(thread);
+    float* const sums = room.sums;
     const float* const weights = weights_ + form.block_at(block);
     for (int q = 0; q < form.products; ++q)
       gemm::multiply({.rows = &rows,
@@ -141,7 +139,7 @@ class Convolution {
                       .output = {.columns = form.columns(block), .data = sums + q * plane, .stride = width},
                       .offset = q * places * form.channels,
                       .continues = q + 1 < form.products},
-                     0, form.strips(block), rooms_.partial_of(thread));
+                     0, form.strips(block), room.partial);
     for (int64_t i = 0; i < count; ++i) write(first + i, sums + i * width, plane, block);
   }
 
@@ -188,7 +186,7 @@ class Convolution {
   const ConvArgs& a_;
   const Plan& p_;
   const float* weights_;
-  const Rooms& rooms_;
+  const Memory& memory_;
 };
 
 }  // namespace
@@ -200,15 +198,20 @@ bool conv_winograd_supports(const ConvArgs& a) {
 }
 
 size_t conv_winograd_scratch(int m, const ConvArgs& args) {
-  return args.y.numel() == 0 ? 0 : Rooms(Plan(m, args), nullptr).total;
+  if (args.y.numel() == 0) return 0;
+  const Plan p(m, args);
+  Scratch count(nullptr);
+  Memory(p, count);
+  return count.used();
 }
 
 void conv_winograd(int m, const ConvArgs& args, const void* packed, void* scratch) {
   if (args.y.numel() == 0) return;
   const Plan p(m, args);
-  const Rooms rooms(p, scratch);
-  std::fill_n(rooms.zeros, p.form.channels, 0.0f);
-  Convolution(args, p, packed_body_here(packed), rooms).run();
+  Scratch pieces(scratch);
+  const Memory memory(p, pieces);
+  std::fill_n(memory.zeros, p.form.channels, 0.0f);
+  Convolution(args, p, packed_body_here(packed), memory).run();
 }
 
 }  // namespace ingot::kernels

@@ -29,15 +29,17 @@ int64_t strips_of(int64_t columns) {
   return (columns + width - 1) / width;
 }
 
-int64_t sums_size(int64_t panels) { return panels * tile().rows * tile().columns; }
-
-int64_t Panels::size(int64_t rows, int taps) {
+int64_t panels_of(int64_t rows) {
   const int64_t most = tile().rows;
-  return (rows + most - 1) / most * taps * most;
+  return (rows + most - 1) / most;
 }
 
+int64_t sums_size(int64_t panels) { return panels * tile().rows * tile().columns; }
+
+int64_t Panels::size(int64_t rows, int taps) { return panels_of(rows) * taps * tile().rows; }
+
 void Panels::cut(int64_t rows, int taps) {
-  const int64_t most = tile().rows, panels = (rows + most - 1) / most;
+  const int64_t panels = panels_of(rows);
   taps_ = taps;
   height_[0] = static_cast<int>((rows + panels - 1) / panels);
   height_[1] = height_[0] - 1;

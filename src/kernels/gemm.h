@@ -17,6 +17,7 @@
 namespace ingot::kernels::gemm {
 
 int64_t strips_of(int64_t columns);
+int64_t panels_of(int64_t rows);
 
 /// Weights in strips of Tile::columns columns, [strip][tap][k][Tile::columns], the last strip filled up with zeros.
 /// Each range of columns that has a destination of its own begins with a strip of its own.

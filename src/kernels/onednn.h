@@ -11,6 +11,7 @@
 #include "base/array.h"
 #include "base/parallel.h"
 #include "ingot/fixed_vector.h"
+#include "kernels/scratch.h"
 
 /// oneDNN 2.6.3 as the kernels use it. For the .cpp files of this folder alone: nothing here shows in another header.
 namespace ingot::kernels::onednn {
@@ -114,22 +115,5 @@ std::shared_ptr<const Plan> cached_plan(const Key& key, Make make) {
   return std::static_pointer_cast<const Plan>(
       cached(key, [&]() -> std::shared_ptr<const void> { return std::make_shared<const Plan>(make()); }));
 }
-
-/// Hands out 64-byte aligned pieces of scratch memory; over a null base it only counts.
-class Scratch {
- public:
-  explicit Scratch(void* base) : base_(static_cast<std::byte*>(base)) {}
-  void* take(size_t bytes) {
-    constexpr size_t kLine = 64;
-    const size_t at = used_;
-    used_ += (bytes + kLine - 1) / kLine * kLine;
-    return base_ == nullptr ? nullptr : base_ + at;
-  }
-  size_t used() const { return used_; }
-
- private:
-  std::byte* base_;
-  size_t used_ = 0;
-};
 
 }  // namespace ingot::kernels::onednn
