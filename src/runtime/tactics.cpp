@@ -99,7 +99,14 @@ constexpr Tactic conv_tactic(std::string_view op) {
       .fast_math = Kernel::kFastMath,
       .takes_slices = std::is_same_v<Kernel, OneDnn> ? nullptr : takes_slices,
       .supports = [](const EvalArgs& a) { return Kernel::supports(kArgs(a)); },
-      .scratch = [](const EvalArgs& a) { return Kernel::scratch(kArgs(a), a.in[kWeight].data); },
+      // Asked for before any call: a plan from a file may name a tactic that cannot do what it says.
+      .scratch =
+          [](const EvalArgs& a) {
+            const kernels::ConvArgs args = kArgs(a);
+            CHECK(args.y.numel() == 0 || Kernel::supports(args), "the tactic '{}' does not support this call",
+                  Kernel::kName);
+            return Kernel::scratch(args, a.in[kWeight].data);
+          },
       .eval = [](const EvalArgs& a) { Kernel::run(kArgs(a), a.in[kWeight].data, a.scratch); },
       .packed_bytes = [](const EvalArgs& a) { return Kernel::bytes(kArgs(a)); },
       .packed_form = [](const EvalArgs& a) { return Kernel::form(kArgs(a)); },

@@ -5,6 +5,7 @@
 #include "ops/defs.h"
 #include "ops/ops.h"
 #include "plans.h"
+#include "runtime/binding.h"
 #include "runtime/op_rules.h"
 #include "runtime/plan_bytes.h"
 
@@ -72,6 +73,22 @@ TEST(Validate, Operands) {
 TEST(Validate, Forms) {
   expect_refused([](Plan& p) { step_of(p, "conv2d_fused").tactic = "eval"; }, "is packed for the tactic eval");
   expect_refused([](Plan& p) { p.weights[0].form = p.weights[0].form == "dense" ? "onednn" : "dense"; }, "packed");
+}
+
+// A file may name a tactic that reads past what this call has.
+TEST(Validate, ATacticThatDoesNotSupportTheCallIsRefused) {
+  const auto conv = [](const Tensors& in) {
+    return Tensors{conv2d(in[0], random({8, 3, 3, 3}, 1), {}, {.stride = 2})};
+  };
+  const Graph graph = trace(conv, {{"image", DType::f32, {2, 3, 9, 9}}}, {}, {}).graph;
+  EngineData data = compile(graph, {.time_tactics = false}).data();
+  data.plan.steps[0].tactic = "gemm";
+  EXPECT_NO_THROW(Binding(data, data.plan.examples(), 0));
+  for (const char* tactic : {"winograd2", "winograd4"}) {
+    data.plan.steps[0].tactic = tactic;
+    EXPECT_THAT([&] { Binding(data, data.plan.examples(), 0); },
+                ThrowsMessage<Error>(HasSubstr("does not support this call")));
+  }
 }
 
 TEST(Validate, Parts) {
