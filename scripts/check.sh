@@ -61,7 +61,7 @@ check_tsan() {
     run_tsan "$program" $options </dev/null
   done <<<"test_base
 test_tensor
-test_kernels --gtest_filter=*Thread*:*BitsAreThose*:*TenMillion*
+test_kernels --gtest_filter=*Thread*:*BitsAreThose*:*BitsDependOn*:*TenMillion*
 test_data --gtest_filter=DataLoader* --gtest_repeat=20
 test_engine
 test_dist
