@@ -5,7 +5,6 @@
 #include "ops/attrs.h"
 #include "ops/defs.h"
 #include "runtime/op_rules.h"
-#include "runtime/tactics.h"
 
 namespace ingot {
 namespace {
@@ -85,9 +84,7 @@ class ConcatElision {
   bool copies(const PlanStep& step, bool of_channels) const {
     if (!rule_of(step.op->name)->wants_dense) return false;
     return !of_channels || !std::any_of(all_tactics().begin(), all_tactics().end(), [&](const Tactic& t) {
-      if (t.op != step.op->name || t.takes_slices == nullptr) return false;
-      const PlanTensor& packed = plan_.tensor(step.operands[static_cast<size_t>(t.packed)]);
-      return packed.home == Home::weight && t.takes_slices(packed.spec, step.attrs);
+      return t.op == step.op->name && takes_slices(plan_, step, &t);
     });
   }
 

@@ -144,10 +144,10 @@ class TacticChooser {
     const Tactic* tactic = find_tactic(*step.op, choice.chosen);
     CHECK(std::find(candidates.begin(), candidates.end(), tactic) != candidates.end(),
           "{}: the tactic '{}' does not support this call{}", name_of(step), choice.chosen,
-          tactic->fast_math && options_.math == Math::strict ? " under strict math" : "");
+          tactic != nullptr && tactic->fast_math && options_.math == Math::strict ? " under strict math" : "");
     if (tactic != nullptr && tactic->packed >= 0) pack_operand(step, *tactic, bound.args());
     step.tactic = choice.chosen;
-    if (rule_of(step.op->name)->wants_dense && !takes_slices(tactic, step))
+    if (rule_of(step.op->name)->wants_dense && !takes_slices(draft_.plan, step, tactic))
       choice.strided = strided_activations(step, binding);
     report_.push_back(std::move(choice));
   }
@@ -169,13 +169,7 @@ class TacticChooser {
     choice.chosen = candidates.back()->name;
     if (strided_activations(step, binding) == 0) return;
     for (const Tactic* t : candidates)
-      if (takes_slices(t, step)) choice.chosen = t->name;
-  }
-
-  bool takes_slices(const Tactic* tactic, const PlanStep& step) const {
-    if (tactic == nullptr || tactic->takes_slices == nullptr) return false;
-    const TensorId operand = step.operands[static_cast<size_t>(tactic->packed)];
-    return tactic->takes_slices(draft_.plan.tensor(operand).spec, step.attrs);
+      if (takes_slices(draft_.plan, step, t)) choice.chosen = t->name;
   }
 
   int strided_activations(const PlanStep& step, const Binding& binding) const {
@@ -233,6 +227,12 @@ class TacticChooser {
 };
 
 }  // namespace
+
+bool takes_slices(const Plan& plan, const PlanStep& step, const Tactic* tactic) {
+  if (tactic == nullptr || tactic->takes_slices == nullptr) return false;
+  const PlanTensor& packed = plan.tensor(step.operands[static_cast<size_t>(tactic->packed)]);
+  return packed.home == Home::weight && tactic->takes_slices(packed.spec, step.attrs);
+}
 
 void choose_tactics(EngineData& draft, const CompileOptions& options, std::vector<TacticChoice>& report) {
   TacticChooser(draft, options, report).run();

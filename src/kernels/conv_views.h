@@ -3,7 +3,7 @@
 #include "base/array.h"
 #include "kernels/conv.h"
 
-/// What our own convolutions want of activations. Internal to conv_gemm.cpp and winograd.cpp.
+/// What our own convolutions want of activations. Internal to conv_gemm.cpp and conv_winograd.cpp.
 namespace ingot::kernels {
 
 /// A channels-last array whose channels lie side by side: the distance of pixels, rows and images.

@@ -1,11 +1,9 @@
 #include "kernels/conv_winograd.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "base/parallel.h"
 #include "kernels/conv_views.h"
-#include "kernels/elementwise_kernels.h"
 #include "kernels/gemm.h"
 #include "kernels/packed_weights.h"
 #include "kernels/scratch.h"
@@ -25,7 +23,7 @@ struct Plan {
   // of them: they stay in its second-level cache. Else tiles are transformed for all threads, `window` of them at a
   // time, and the threads share the outputs: the weights, which are large, are then read once a window.
   bool shared;
-  int64_t window, windows;
+  int64_t window;
   int64_t chunk;  // tiles of a job
 
   Plan(int size, const ConvArgs& a)
@@ -43,7 +41,7 @@ struct Plan {
     const int64_t own = std::clamp(kOwnFloats / tile / rows * rows, rows, kMost);
     shared = form.channels >= kManyChannels || tiles < 8 * own;
     window = shared ? std::min(tiles, std::max(kMost, kSharedFloats / tile)) : tiles;
-    windows = (tiles + window - 1) / window;
+    const int64_t windows = (tiles + window - 1) / window;
     window = (tiles + windows - 1) / windows;
     const int64_t most = shared ? kMost : own, chunks = (window + most - 1) / most;
     chunk = (window + chunks - 1) / chunks;
@@ -147,8 +145,7 @@ class Convolution {
     const auto [n, top, left] = corner(tile);
     const View v = view_of(a_.y), r = view_of(a_.residual ? a_.residual : a_.y);
     const int64_t column = block * p_.form.block_width();
-    const bool clips = gemm::is_clip(a_.activation);
-    const gemm::Clip clip = clips ? gemm::clip_of(a_.activation) : gemm::Clip{};
+    const gemm::Clip clip = gemm::clip_of(a_.activation);
     winograd::OutputTile out{.sums = sums,
                              .plane = plane,
                              .channels = p_.form.columns(block),
@@ -165,14 +162,8 @@ class Convolution {
                              .high = clip.high};
     if (a_.residual) out.residual = a_.residual.as<float>() + n * r.image + top * r.row + left * r.pixel + column;
     winograd::transform_output(p_.m, out);
-    if (clips) return;
-    const MapKernel kernel = simd_kernel(a_.activation);
     for (int i = 0; i < out.rows; ++i)
-      for (int j = 0; j < out.columns; ++j) {
-        float* const y = out.out + i * v.row + j * v.pixel;
-        const void* const in[] = {y};
-        kernel(in, y, out.channels, a_.alpha);
-      }
+      gemm::activate_rows(a_.activation, a_.alpha, out.out + i * v.row, v.pixel, out.columns, out.channels);
   }
 
   struct Corner {

@@ -12,16 +12,26 @@ namespace {
 constexpr int64_t kSlice = 256;
 constexpr int64_t kFewPanels = 8;
 
-}  // namespace
-
 bool is_clip(Activation activation) {
   return activation == Activation::none || activation == Activation::relu || activation == Activation::relu6;
 }
+
+}  // namespace
+
 Clip clip_of(Activation activation) {
   Clip clip;
   if (activation == Activation::relu || activation == Activation::relu6) clip.low = 0;
   if (activation == Activation::relu6) clip.high = 6;
   return clip;
+}
+
+void activate_rows(Activation activation, double alpha, float* data, int64_t stride, int64_t rows, int64_t columns) {
+  if (is_clip(activation)) return;
+  const MapKernel kernel = simd_kernel(activation);
+  for (int64_t i = 0; i < rows; ++i, data += stride) {
+    const void* const in[] = {data};
+    kernel(in, data, columns, alpha);
+  }
 }
 
 int64_t strips_of(int64_t columns) {
@@ -52,7 +62,6 @@ namespace {
 /// One strip by panels of one height, slice after slice of k.
 class Sweep {
  public:
-  /// `panels` from the given one on.
   Sweep(const Product& p, int64_t strip, const PanelRange& range, float* sums) : p_(p), range_(range) {
     const int64_t width = tile().columns, at = strip * width;
     const Output& o = p.output;
@@ -94,21 +103,11 @@ class Sweep {
         run_strip(range_.height, call_);
         call_.weights += length;
       }
-    activate();
+    activate_rows(p_.output.activation, p_.output.alpha, call_.out, call_.out_stride, range_.panels * range_.height,
+                  call_.columns);
   }
 
  private:
-  void activate() const {
-    const Output& o = p_.output;
-    if (is_clip(o.activation)) return;
-    const MapKernel kernel = simd_kernel(o.activation);
-    for (int64_t i = 0; i < range_.panels * range_.height; ++i) {
-      float* const row = call_.out + i * call_.out_stride;
-      const void* const in[] = {row};
-      kernel(in, row, call_.columns, o.alpha);
-    }
-  }
-
   const Product& p_;
   const PanelRange& range_;
   Strip call_;

@@ -61,8 +61,10 @@ class Panels {
 struct Clip {
   float low = -std::numeric_limits<float>::infinity(), high = std::numeric_limits<float>::infinity();
 };
-bool is_clip(Activation activation);
+/// None where the activation is another.
 Clip clip_of(Activation activation);
+/// The others, in place on rows of results; nothing where the kernel has applied it.
+void activate_rows(Activation activation, double alpha, float* data, int64_t stride, int64_t rows, int64_t columns);
 
 /// Where a range of columns goes: row i's begin at data + i * stride.
 struct Output {

@@ -13,14 +13,7 @@ namespace ingot::kernels::gemm {
 namespace HWY_NAMESPACE {
 namespace {
 
-namespace hn = hwy::HWY_NAMESPACE;
-using kernels::HWY_NAMESPACE::clip;
-using kernels::HWY_NAMESPACE::F32;
-using kernels::HWY_NAMESPACE::load;
-using kernels::HWY_NAMESPACE::read_some;
-using kernels::HWY_NAMESPACE::store;
-using kernels::HWY_NAMESPACE::V;
-using kernels::HWY_NAMESPACE::write_some;
+using namespace kernels::HWY_NAMESPACE;
 
 // Two vectors of columns and as many rows as leave registers for two vectors of weights and one element of a row.
 constexpr int kVectors = 2;

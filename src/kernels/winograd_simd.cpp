@@ -15,12 +15,7 @@ namespace ingot::kernels::winograd {
 namespace HWY_NAMESPACE {
 namespace {
 
-namespace hn = hwy::HWY_NAMESPACE;
-using kernels::HWY_NAMESPACE::clip;
-using kernels::HWY_NAMESPACE::F32;
-using kernels::HWY_NAMESPACE::read_some;
-using kernels::HWY_NAMESPACE::V;
-using kernels::HWY_NAMESPACE::write_some;
+using namespace kernels::HWY_NAMESPACE;
 
 constexpr int64_t kLanes = hn::MaxLanes(F32());
 constexpr float kA = std::numbers::sqrt2_v<float> / 2, kB = std::numbers::sqrt2_v<float>;

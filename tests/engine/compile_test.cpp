@@ -83,6 +83,17 @@ TEST(Compile, TacticsCanBeForced) {
               ThrowsMessage<Error>(HasSubstr("no such step")));
 }
 
+TEST(Compile, AConcatWithAPartInPlaceCannotBeForcedToEval) {
+  const Graph graph = traced([](const Tensors& in) { return Tensors{concat({relu(in[0]), in[0]}, 1)}; }, {{4, 5}});
+  BuildReport report;
+  compile(graph, {.time_tactics = false}, &report);
+  const auto concat = std::find_if(report.tactics.begin(), report.tactics.end(),
+                                   [](const TacticChoice& c) { return c.op == "concat"; });
+  ASSERT_NE(concat, report.tactics.end());
+  EXPECT_THAT([&] { compile(graph, {.forced_tactics = {{concat->step, "eval"}}}); },
+              ThrowsMessage<Error>(HasSubstr("'eval' does not support this call")));
+}
+
 TEST(Compile, FastMathMayFilterByWinograd) {
   const Graph graph = small_graph();
   BuildReport report;
