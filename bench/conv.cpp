@@ -19,8 +19,8 @@
 #include "base/parallel.h"
 #include "ingot/models.h"
 #include "ingot/threads.h"
-#include "kernels/conv.h"
 #include "kernels/conv_gemm.h"
+#include "kernels/conv_onednn.h"
 #include "kernels/conv_winograd.h"
 #include "sides.h"
 
@@ -118,8 +118,8 @@ Kernel winograd(int m) {
 
 const std::vector<Kernel>& all_kernels() {
   static const std::vector<Kernel> kernels{
-      {"oneDNN", [](const ConvArgs&) { return true; }, kernels::conv2d_packed_bytes, kernels::conv2d_pack,
-       kernels::conv2d_packed_scratch, kernels::conv2d_packed},
+      {"oneDNN", [](const ConvArgs&) { return true; }, kernels::conv_onednn_packed_bytes, kernels::conv_onednn_pack,
+       kernels::conv_onednn_packed_scratch, kernels::conv_onednn_packed},
       {"products", kernels::conv_gemm_supports, kernels::conv_gemm_packed_bytes, kernels::conv_gemm_pack,
        [](const ConvArgs& a, const void*) { return kernels::conv_gemm_scratch(a); }, kernels::conv_gemm},
       winograd(2),

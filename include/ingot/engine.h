@@ -8,14 +8,11 @@
 #include <vector>
 
 #include "ingot/graph.h"
+#include "ingot/math.h"
 #include "ingot/runtime.h"
 
 // Compiling a graph into an engine. runtime.h runs it.
 namespace ingot {
-
-/// How far an engine's sums may go from the network's. strict: plain sums of f32 products. fast: also Winograd's
-/// filtering of 3x3 convolutions, which errs about twice as much (a test holds it to 3 times).
-enum class Math : uint8_t { strict, fast };
 
 struct CompileOptions {
   /// Passes to leave out, by name (pass_names()). Throws Error for an unknown one.
@@ -25,6 +22,7 @@ struct CompileOptions {
   /// Upper bound of every input's leading dimension, where it is a free size; 0: the graph's.
   int64_t max_batch = 0;
   bool elide_concats = true;
+  /// fast: Winograd's filtering is among the tactics that are timed.
   Math math = Math::strict;
   /// Off: the first tactic that supports a call is taken, without timing.
   bool time_tactics = true;

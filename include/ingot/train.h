@@ -12,6 +12,7 @@
 #include "ingot/communicator.h"
 #include "ingot/file_datasets.h"
 #include "ingot/init_cfg.h"
+#include "ingot/math.h"
 #include "ingot/models.h"
 #include "ingot/optim.h"
 #include "ingot/schedulers.h"
@@ -204,6 +205,7 @@ struct TrainConfig {
   DistributedConfig distributed;
   int64_t epochs = 10;
   uint64_t seed = 0;
+  Math math = Math::fast;                // set_math() of the run
   std::optional<double> clip_grad_norm;  // the largest norm of all gradients together
   int64_t log_interval = 50;             // steps between two losses in the log
 };

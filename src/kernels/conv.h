@@ -2,28 +2,30 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
-#include <string_view>
 
 #include "base/array.h"
 #include "ingot/geometry.h"
 
 /// 2-D convolution, its two gradients, and their plain twins.
 ///
-/// x [N,C,H,W], weight [O,C/groups,KH,KW], y and g [N,O,H',W'] of one dtype (f32, bf16, f64), any strides. f32 and bf16
-/// run on oneDNN, in bf16 where the CPU has its instructions and in f32 through scratch elsewhere; f64 runs on the
-/// plain kernels. oneDNN sees channels-last arrays only: what is not dense channels-last, a channel slice of a concat
-/// for instance, is copied to or from scratch, and strided_copies() counts it.
+/// x [N,C,H,W], weight [O,C/groups,KH,KW], y and g [N,O,H',W'] of one dtype (f32, bf16, f64), any strides.
+///
+/// conv2d and its gradients choose a kernel by the sizes and by math() (ingot/math.h), at each call alike:
+/// - Winograd's filtering (conv_winograd.h, conv_winograd_grad.h) for 3x3 convolutions of many channels in f32, unless
+///   math is strict;
+/// - our own products (conv_gemm.h, conv_gemm_grad.h) where they are faster than oneDNN's;
+/// - oneDNN (conv_onednn.h) for the rest, bf16 too;
+/// - the plain kernels for f64.
 ///
 /// Every `_scratch` function gives the bytes that its kernel needs at these shapes, strides and this thread count; it
 /// looks at no data, but an absent operand is one whose `data` is null. Scratch should start at a 64-byte boundary.
 /// An empty batch is no work; the gradient of the weight is then zero.
 ///
-/// Bits: the same for equal shapes and thread counts. The forward pass and the gradient of the input do not depend on
-/// the thread count, unless a gemm runs them (large paddings, few channels a group); the gradient of the weight does,
-/// as oneDNN splits its sum over the threads. Fused relu and relu6
-/// turn NaN into 0; the plain ops, which training runs, do not.
+/// Bits: the same for equal shapes and thread counts. Our own kernels' do not depend on the thread count, nor do
+/// oneDNN's forward pass and gradient of the input, unless a gemm of its runs them (large paddings, few channels a
+/// group); its gradient of the weight does, as it splits its sum over the threads. Fused relu and relu6 of oneDNN turn
+/// NaN into 0; the plain ops, which training runs, do not.
 namespace ingot::kernels {
 
 /// y = activation(conv(x, weight) + bias + residual)
@@ -50,27 +52,7 @@ size_t conv2d_grad_weight_scratch(const Array& x, const Array& g, const ConvGeom
 void conv2d_grad_weight(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight,
                         void* scratch);
 
-/// Weights packed once for many runs, in the form that the fast kernel reads at this shape, batch and thread count.
-/// Packed data starts with a header that names its form and refuses foreign data. It serves any batch size, image size
-/// and thread count: where the kernel then wants another form, the weights are reordered at each run, which
-/// conv2d_packed_format tells beforehand. 0 bytes: this convolution has no packed form (f64); call conv2d.
-size_t conv2d_packed_bytes(const ConvArgs& args);
-/// Names the form, such as "onednn:f32:acdb:64a", or "plain". Stored data of another dtype than this names must be
-/// packed anew; of another blocking, it is merely slower.
-std::string conv2d_packed_format(const ConvArgs& args);
-void conv2d_pack(const ConvArgs& args, void* packed);
-/// As conv2d, reading `packed` (64-byte aligned) in place of args.weight.data.
-size_t conv2d_packed_scratch(const ConvArgs& args, const void* packed);
-void conv2d_packed(const ConvArgs& args, const void* packed, void* scratch);
-
-/// Throws Error unless these bytes are a [O,I/groups,KH,KW] weight in the packed format of this name: for data from a
-/// file. conv2d_packed trusts what it gets.
-void check_conv2d_packed(const Array& weight, int64_t groups, std::span<const std::byte> packed,
-                         std::string_view format);
-/// Packed weights back into `weight`, of any strides, f32 or bf16.
-void conv2d_unpack(const void* packed, int64_t groups, const Array& weight);
-
-/// The implementations that run, as oneDNN names them ("brgconv:avx512_core", "jit_1x1:avx2"), or "plain".
+/// The kernels that run: "winograd4", "gemm", "onednn: brgconv:avx512_core", "onednn: jit_1x1:avx2", "plain".
 std::string conv2d_implementation(const ConvArgs& args);
 std::string conv2d_grad_input_implementation(const Array& g, const Array& weight, const ConvGeometry& geometry,
                                              const Array& dx);

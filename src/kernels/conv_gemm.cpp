@@ -21,6 +21,7 @@ struct Plan {
   int64_t channels, outputs;  // of one group
   int64_t out_width, pixels;  // of an image
   bool joined;                // a tap is a window's row
+  bool scattered;             // y's pixels are not at one distance
   gemm::Weights weights;
   int64_t block, blocks;  // pixels of a job, jobs of an image
   int64_t strips, parts;  // strips of columns of one group, and into how many jobs they are cut
@@ -32,13 +33,14 @@ struct Plan {
     channels = a.weight.shape[1], outputs = a.weight.shape[0] / g.groups;
     out_width = a.y.shape[3], pixels = a.y.shape[2] * out_width;
     const int64_t kh = a.weight.shape[2], kw = a.weight.shape[3];
-    joined = g.groups == 1 && channels <= kFewChannels && g.dilation.w == 1 && kw > 1;
+    joined = g.groups == 1 && channels <= kFewChannels && g.dilation.w == 1 && kw > 1 && g.padding.left >= 0;
+    scattered = !has_even_pixels(a.y);
     weights.taps = static_cast<int>(joined ? kh : kh * kw);
     weights.depth = joined ? kw * channels : channels;
     strips = gemm::strips_of(outputs);
     cut(a);
     band_rows = ((block + out_width - 2) / out_width) * g.stride.h + (kh - 1) * g.dilation.h + 1;
-    band_width = a.x.shape[3] + g.padding.left + std::max<int64_t>(g.padding.right, 0);
+    band_width = std::max(a.x.shape[3] + g.padding.left, (out_width - 1) * g.stride.w + kw);
   }
 
  private:
@@ -61,12 +63,13 @@ struct Plan {
 /// What one thread works in.
 struct Room {
   const float** pointers;
-  float *sums, *band;
+  float *sums, *band, *out;  // out: results that are yet to be scattered
 
   Room(const Plan& p, Scratch& s)
       : pointers(s.array<const float*>(gemm::Panels::size(p.block, p.weights.taps))),
         sums(s.array<float>(gemm::sums_size(gemm::panels_of(p.block)))),
-        band(p.joined ? s.array<float>(p.band_rows * p.band_width * p.channels) : nullptr) {}
+        band(p.joined ? s.array<float>(p.band_rows * p.band_width * p.channels) : nullptr),
+        out(p.scattered ? s.array<float>(p.block * p.outputs) : nullptr) {}
 };
 struct Memory {
   float* zeros;
@@ -128,6 +131,15 @@ void copy_band(const ConvArgs& a, const Plan& p, const float* image, int64_t beg
   }
 }
 
+/// Some columns of the results of pixels [begin, end) to where they belong.
+void scatter(const ConvArgs& a, const Plan& p, const float* from, float* image, int64_t begin, int64_t end,
+             int64_t first_column, int64_t end_column) {
+  const View v = view_of(a.y);
+  Pixels at(begin, p.out_width);
+  for (int64_t i = begin; i < end; ++i, from += p.outputs, at.advance())
+    std::copy(from + first_column, from + end_column, image + at.row() * v.row + at.column() * v.pixel + first_column);
+}
+
 void run_job(const ConvArgs& a, const Plan& p, const float* packed, int64_t job, const Memory& memory, int thread) {
   const Room room = memory.rooms.of(thread);
   const ConvGeometry& g = a.geometry;
@@ -156,9 +168,10 @@ void run_job(const ConvArgs& a, const Plan& p, const float* packed, int64_t job,
   }
 
   const int64_t distance = pixel_distance(a.y), column = group * p.outputs;
+  float* const y = a.y.as<float>() + n * a.y.strides[0] + column;
   gemm::Output output{.columns = p.outputs,
-                      .data = a.y.as<float>() + n * a.y.strides[0] + begin * distance + column,
-                      .stride = distance,
+                      .data = p.scattered ? room.out : y + begin * distance,
+                      .stride = p.scattered ? p.outputs : distance,
                       .activation = a.activation,
                       .alpha = a.alpha};
   if (a.bias) output.bias = a.bias.as<float>() + column;
@@ -170,14 +183,15 @@ void run_job(const ConvArgs& a, const Plan& p, const float* packed, int64_t job,
                               .shape = p.weights,
                               .weights = packed + group * p.weights.packed_size(p.outputs),
                               .output = output};
-  gemm::multiply(product, p.strips * part / p.parts, p.strips * (part + 1) / p.parts, room.sums);
+  const int64_t first_strip = p.strips * part / p.parts, end_strip = p.strips * (part + 1) / p.parts;
+  gemm::multiply(product, first_strip, end_strip, room.sums);
+  const int64_t width = gemm::tile().columns;
+  if (p.scattered) scatter(a, p, room.out, y, begin, end, first_strip * width, std::min(p.outputs, end_strip * width));
 }
 
 }  // namespace
 
-bool conv_gemm_supports(const ConvArgs& a) {
-  return has_own_form(a) && has_even_pixels(a.y) && (!a.residual || has_even_pixels(a.residual));
-}
+bool conv_gemm_supports(const ConvArgs& a) { return has_own_form(a) && (!a.residual || has_even_pixels(a.residual)); }
 
 size_t conv_gemm_scratch(const ConvArgs& args) {
   const Plan p(args);
@@ -194,6 +208,20 @@ void conv_gemm(const ConvArgs& args, const void* packed, void* scratch) {
   const Memory memory(p, pieces);
   std::fill_n(memory.zeros, p.channels, 0.0f);
   parallel_jobs(p.jobs, [&](int64_t job, int thread) { run_job(args, p, weights, job, memory, thread); });
+}
+
+size_t conv_gemm_unpacked_scratch(const ConvArgs& args) {
+  Scratch count(nullptr);
+  count.take(conv_gemm_packed_bytes(args));
+  return count.used() + conv_gemm_scratch(args);
+}
+
+void conv_gemm_unpacked(const ConvArgs& args, void* memory) {
+  if (args.y.numel() == 0) return;
+  Scratch scratch(memory);
+  void* const packed = scratch.take(conv_gemm_packed_bytes(args));
+  conv_gemm_pack(args, packed);
+  conv_gemm(args, packed, scratch.take(conv_gemm_scratch(args)));
 }
 
 }  // namespace ingot::kernels

@@ -11,7 +11,7 @@
 /// name: nothing is unfolded. f32, channels-last; x, y and residual may be channel slices of wider arrays.
 namespace ingot::kernels {
 
-/// Whether it runs this: f32, channels side by side in x, y and residual, and y's pixels at one distance.
+/// Whether it runs this: f32, channels side by side in x, y and residual, and the residual's pixels at one distance.
 bool conv_gemm_supports(const ConvArgs& args);
 
 /// Weights packed once for many runs, in the order in which the micro-kernel of this CPU tier reads them, behind a
@@ -31,5 +31,9 @@ size_t conv_gemm_scratch(const ConvArgs& args);
 /// Reads `packed` (64-byte aligned, of this tier) in place of args.weight.data. Bits do not depend on threads, batch or
 /// the place in it.
 void conv_gemm(const ConvArgs& args, const void* packed, void* scratch);
+
+/// The same for weights that change: packs args.weight at each call.
+size_t conv_gemm_unpacked_scratch(const ConvArgs& args);
+void conv_gemm_unpacked(const ConvArgs& args, void* scratch);
 
 }  // namespace ingot::kernels

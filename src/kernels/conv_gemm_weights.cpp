@@ -1,5 +1,6 @@
-#include <cstring>
+#include <algorithm>
 
+#include "base/parallel.h"
 #include "kernels/conv_gemm.h"
 #include "kernels/packed_weights.h"
 
@@ -19,17 +20,26 @@ struct Form {
   int64_t group_size() const { return (outputs + width - 1) / width * products * width; }
   size_t bytes() const { return kPackedHeaderBytes + static_cast<size_t>(groups * group_size()) * sizeof(float); }
 
-  /// Calls f(offset behind the header, offset in the dense weights) for each element.
+  /// Calls f(strip's offset behind the header, its first element of the dense weight, its outputs) for each strip.
   template <class F>
-  void for_elements(const Array& weight, const F& f) const {
-    const auto& s = weight.strides;
-    for (int64_t o = 0; o < weight.shape[0]; ++o) {
-      const int64_t column = o % outputs;
-      int64_t at = o / outputs * group_size() + column / width * products * width + column % width;
-      for (int64_t u = 0; u < weight.shape[2]; ++u)
-        for (int64_t v = 0; v < weight.shape[3]; ++v)
-          for (int64_t c = 0; c < weight.shape[1]; ++c, at += width) f(at, o * s[0] + c * s[1] + u * s[2] + v * s[3]);
-    }
+  void for_strips(const Array& weight, const F& f) const {
+    const int64_t strips = (outputs + width - 1) / width;
+    parallel_for(groups * strips, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t first = i % strips * width;
+        f(i * products * width, weight.as<float>() + (i / strips * outputs + first) * weight.strides[0],
+          std::min(width, outputs - first));
+      }
+    });
+  }
+  /// Calls f(offset from the strip's, offset from its first element) for each product of k.
+  template <class F>
+  void for_products(const Array& weight, const F& f) const {
+    int64_t at = 0;
+    for (int64_t u = 0; u < weight.shape[2]; ++u)
+      for (int64_t v = 0; v < weight.shape[3]; ++v)
+        for (int64_t c = 0; c < weight.shape[1]; ++c, at += width)
+          f(at, c * weight.strides[1] + u * weight.strides[2] + v * weight.strides[3]);
   }
 };
 
@@ -45,10 +55,15 @@ std::string conv_gemm_packed_format() { return header_here().format(); }
 
 void conv_gemm_pack(const ConvArgs& args, void* packed) {
   const Form form(args.weight, args.geometry.groups, header_here().width);
-  std::memset(packed, 0, form.bytes());
-  float* const to = header_here().write(packed);
-  const auto* const from = args.weight.as<float>();
-  form.for_elements(args.weight, [&](int64_t at, int64_t dense) { to[at] = from[dense]; });
+  float* const body = header_here().write(packed);
+  const int64_t stride = args.weight.strides[0];
+  form.for_strips(args.weight, [&](int64_t strip, const float* from, int64_t count) {
+    form.for_products(args.weight, [&](int64_t at, int64_t dense) {
+      float* const to = body + strip + at;
+      for (int64_t j = 0; j < count; ++j) to[j] = from[dense + j * stride];
+      std::fill(to + count, to + form.width, 0.0f);
+    });
+  });
 }
 
 void check_conv_gemm_packed(const Array& weight, int64_t groups, std::span<const std::byte> packed,
@@ -58,10 +73,12 @@ void check_conv_gemm_packed(const Array& weight, int64_t groups, std::span<const
 }
 
 void conv_gemm_unpack(const void* packed, int64_t groups, const Array& weight) {
-  const float* const from = packed_body(packed);
-  auto* const to = weight.as<float>();
-  Form(weight, groups, PackedHeader::read(packed).width).for_elements(weight, [&](int64_t at, int64_t dense) {
-    to[dense] = from[at];
+  const float* const body = packed_body(packed);
+  const Form form(weight, groups, PackedHeader::read(packed).width);
+  form.for_strips(weight, [&](int64_t strip, float* to, int64_t count) {
+    form.for_products(weight, [&](int64_t at, int64_t dense) {
+      for (int64_t j = 0; j < count; ++j) to[dense + j * weight.strides[0]] = body[strip + at + j];
+    });
   });
 }
 

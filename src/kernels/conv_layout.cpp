@@ -69,6 +69,12 @@ void copy_4d(const Array& from, const Array& to) {
   });
 }
 
+void fill_zero(const Array& array) {
+  float zero = 0;
+  const Array source{.data = &zero, .dtype = DType::f32, .rank = array.rank, .shape = array.shape, .strides = {}};
+  copy_4d(source, array);
+}
+
 void copy_strided(const Array& from, const Array& to) {
   g_strided_copies.fetch_add(1, std::memory_order_relaxed);
   copy_4d(from, to);

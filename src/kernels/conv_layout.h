@@ -15,6 +15,8 @@ Array channels_last(const Array& like, DType dtype, void* data);
 /// to = from, element by element, for 4-D arrays of f32, f64 or bf16 with any strides.
 void copy_4d(const Array& from, const Array& to);
 
+void fill_zero(const Array& array);
+
 /// copy_4d that strided_copies() counts.
 void copy_strided(const Array& from, const Array& to);
 

@@ -1,49 +1,56 @@
 #pragma once
 
-#include "ingot/geometry.h"
-#include "kernels/conv_layout.h"
-#include "kernels/onednn.h"
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
 
-/// What the convolution and its gradients share in talking to oneDNN. Internal to conv_*.cpp.
-namespace ingot::kernels::onednn {
+#include "kernels/conv.h"
 
-enum Op : int64_t { kConv, kConvPacked, kConvGradInput, kConvGradWeight };
+/// conv.h's functions by oneDNN, f32 and bf16: in bf16 where the CPU has its instructions, in f32 through scratch
+/// elsewhere. f64, and what oneDNN refuses, runs on the plain kernels. oneDNN sees channels-last arrays only: what is
+/// not dense channels-last, a channel slice of a concat for instance, is copied to or from scratch, and
+/// strided_copies() counts it.
+namespace ingot::kernels {
 
-/// A convolution's sizes as oneDNN wants them, in one dtype. Activations are channels-last, weights in any layout.
-struct ConvProblem {
-  DType dtype;
-  dnnl::memory::dims x, weight, y, stride, dilation, pad_begin, pad_end;
+size_t conv_onednn_scratch(const ConvArgs& args);
+void conv_onednn(const ConvArgs& args, void* scratch);
 
-  ConvProblem(DType dtype, const Array& x, const Array& weight, const Array& y, const ConvGeometry& geometry);
-  dnnl::memory::desc x_desc() const;
-  dnnl::memory::desc y_desc() const;
-  dnnl::memory::desc weight_desc(DType type) const;  // layout left to oneDNN
-};
+size_t conv_onednn_grad_input_scratch(const Array& g, const Array& weight, const ConvGeometry& geometry,
+                                      const Array& dx);
+void conv_onednn_grad_input(const Array& g, const Array& weight, const ConvGeometry& geometry, const Array& dx,
+                            void* scratch);
 
-dnnl::convolution_forward::desc forward_desc(const ConvProblem& problem, bool bias);
+size_t conv_onednn_grad_weight_scratch(const Array& x, const Array& g, const ConvGeometry& geometry,
+                                       const Array& dweight);
+void conv_onednn_grad_weight(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight,
+                             void* scratch);
 
-/// Sizes, dtypes and geometry of a convolution, without the strides of its activations.
-Key conv_key(Op op, const Array& x, const Array& weight, const Array& y, const ConvGeometry& geometry);
+/// Weights packed once for many runs, in the form that the fast kernel reads at this shape, batch and thread count.
+/// Packed data starts with a header that names its form and refuses foreign data. It serves any batch size, image size
+/// and thread count: where the kernel then wants another form, the weights are reordered at each run, which
+/// conv_onednn_packed_format tells beforehand. 0 bytes: this convolution has no packed form (f64).
+size_t conv_onednn_packed_bytes(const ConvArgs& args);
+/// Names the form, such as "onednn:f32:acdb:64a", or "plain". Stored data of another dtype than this names must be
+/// packed anew; of another blocking, it is merely slower.
+std::string conv_onednn_packed_format(const ConvArgs& args);
+void conv_onednn_pack(const ConvArgs& args, void* packed);
+/// As conv_onednn, reading `packed` (64-byte aligned) in place of args.weight.data.
+size_t conv_onednn_packed_scratch(const ConvArgs& args, const void* packed);
+void conv_onednn_packed(const ConvArgs& args, const void* packed, void* scratch);
 
-/// A weight's sizes with the group dimension that oneDNN wants split off: [G, O/G, I/G, KH, KW].
-dnnl::memory::dims grouped_dims(const Array& weight, int64_t groups);
-/// A weight's own layout, grouped likewise.
-dnnl::memory::desc weight_desc(const Array& weight, int64_t groups);
+/// Throws Error unless these bytes are a [O,I/groups,KH,KW] weight in the packed format of this name: for data from a
+/// file. conv_onednn_packed trusts what it gets.
+void check_conv_onednn_packed(const Array& weight, int64_t groups, std::span<const std::byte> packed,
+                              std::string_view format);
+/// Packed weights back into `weight`, of any strides, f32 or bf16.
+void conv_onednn_unpack(const void* packed, int64_t groups, const Array& weight);
 
-/// Whether the same bytes mean the same; strides of dimensions of size 1 do not matter.
-bool same_layout(const dnnl::memory::desc& a, const dnnl::memory::desc& b);
+/// The implementations that run, as oneDNN names them ("brgconv:avx512_core", "jit_1x1:avx2"), or "plain".
+std::string conv_onednn_implementation(const ConvArgs& args);
+std::string conv_onednn_grad_input_implementation(const Array& g, const Array& weight, const ConvGeometry& geometry,
+                                                  const Array& dx);
+std::string conv_onednn_grad_weight_implementation(const Array& x, const Array& g, const ConvGeometry& geometry,
+                                                   const Array& dweight);
 
-/// Whether the array has elements that share an address (stride 0).
-bool is_broadcast(const Array& array);
-
-/// `array` itself where it is channels-last in `dtype`, else a place in scratch that stage() fills. oneDNN's SSE
-/// convolutions fault on activations that are not on a 16-byte boundary: those go through scratch too.
-Array staged(const Array& array, DType dtype, Scratch& scratch);
-
-/// Copies where the two differ; counts it where strides were the reason.
-inline void stage(const Array& from, const Array& to) {
-  if (from.data == to.data) return;
-  is_channels_last(from) && is_channels_last(to) ? copy_4d(from, to) : copy_strided(from, to);
-}
-
-}  // namespace ingot::kernels::onednn
+}  // namespace ingot::kernels

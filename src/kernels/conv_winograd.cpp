@@ -112,8 +112,8 @@ class Convolution {
         const bool inside = y >= 0 && y < a_.x.shape[2] && x >= 0 && x < a_.x.shape[3];
         pixels[i * p_.edge + j] = inside ? image + y * v.row + x * v.pixel : memory_.zeros;
       }
-    winograd::transform_input(
-        p_.m, {.pixels = pixels, .channels = p_.form.channels, .out = out, .plane = places * p_.form.channels});
+    winograd::transform(winograd::Transform::input, p_.m,
+                        {.in = pixels, .channels = p_.form.channels, .out = out, .plane = places * p_.form.channels});
   }
 
   /// The products of `count` tiles with a block of outputs, and those outputs.
@@ -196,13 +196,38 @@ size_t conv_winograd_scratch(int m, const ConvArgs& args) {
   return count.used();
 }
 
-void conv_winograd(int m, const ConvArgs& args, const void* packed, void* scratch) {
+namespace {
+
+void run(const ConvArgs& args, const Plan& p, const float* weights, Scratch& scratch) {
+  const Memory memory(p, scratch);
+  std::fill_n(memory.zeros, p.form.channels, 0.0f);
+  Convolution(args, p, weights, memory).run();
+}
+
+}  // namespace
+
+void conv_winograd(int m, const ConvArgs& args, const void* packed, void* memory) {
+  if (args.y.numel() == 0) return;
+  Scratch scratch(memory);
+  run(args, Plan(m, args), packed_body_here(packed), scratch);
+}
+
+size_t conv_winograd_unpacked_scratch(int m, const ConvArgs& args) {
+  if (args.y.numel() == 0) return 0;
+  const Plan p(m, args);
+  Scratch count(nullptr);
+  count.array<float>(p.form.size());
+  Memory(p, count);
+  return count.used();
+}
+
+void conv_winograd_unpacked(int m, const ConvArgs& args, void* memory) {
   if (args.y.numel() == 0) return;
   const Plan p(m, args);
-  Scratch pieces(scratch);
-  const Memory memory(p, pieces);
-  std::fill_n(memory.zeros, p.form.channels, 0.0f);
-  Convolution(args, p, packed_body_here(packed), memory).run();
+  Scratch scratch(memory);
+  auto* const weights = scratch.array<float>(p.form.size());
+  winograd::transform_weights(m, args.weight, p.form, weights);
+  run(args, p, weights, scratch);
 }
 
 }  // namespace ingot::kernels

@@ -32,4 +32,8 @@ size_t conv_winograd_scratch(int m, const ConvArgs& args);
 /// the place in it.
 void conv_winograd(int m, const ConvArgs& args, const void* packed, void* scratch);
 
+/// The same for weights that change: transforms args.weight at each call, in f32.
+size_t conv_winograd_unpacked_scratch(int m, const ConvArgs& args);
+void conv_winograd_unpacked(int m, const ConvArgs& args, void* scratch);
+
 }  // namespace ingot::kernels

@@ -1,9 +1,10 @@
 #include "kernels/winograd_weights.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "base/parallel.h"
 #include "kernels/conv_winograd.h"
+#include "kernels/gemm_kernel.h"
 #include "kernels/packed_weights.h"
 
 namespace ingot::kernels {
@@ -20,20 +21,37 @@ size_t bytes_of(const Form& form) {
   return kPackedHeaderBytes + static_cast<size_t>(form.size() + form.outputs * form.channels * 9) * sizeof(float);
 }
 
-/// out = G w G^T for one 3x3 filter.
-void transform(int m, const double* w, double* out) {
-  const double* const g = winograd::weight_matrix(m);
-  const int edge = winograd::edge(m);
-  for (int i = 0; i < edge; ++i)
-    for (int j = 0; j < edge; ++j) {
-      double sum = 0;
-      for (int u = 0; u < 3; ++u)
-        for (int v = 0; v < 3; ++v) sum += g[i * 3 + u] * w[u * 3 + v] * g[j * 3 + v];
-      out[i * edge + j] = sum;
-    }
-}
-
 }  // namespace
+
+void winograd::transform_weights(int m, const Array& weight, const Form& form, float* to, bool exact) {
+  constexpr int64_t kChunk = 32;  // channels
+  const int64_t strips = (form.outputs + form.width - 1) / form.width;
+  const auto& s = weight.strides;
+  parallel_for(strips, 1, [&](int64_t begin, int64_t end) {
+    float taps[9 * kChunk * gemm::kMostColumns];  // [tap][channel][output]
+    for (int64_t strip = begin; strip < end; ++strip) {
+      const int64_t block = strip / Form::kBlockStrips, first = strip * form.width;
+      const int64_t count = std::min(form.width, form.outputs - first);
+      float* const out = to + form.block_at(block) + strip % Form::kBlockStrips * form.channels * form.width;
+      for (int64_t c = 0; c < form.channels; c += kChunk) {
+        const int64_t channels = std::min(kChunk, form.channels - c), plane = channels * form.width;
+        const float* planes[9];
+        for (int64_t t = 0; t < 9; ++t) {
+          float* tap = taps + t * plane;
+          planes[t] = tap;
+          const float* from = weight.as<float>() + first * s[0] + c * s[1] + t / 3 * s[2] + t % 3 * s[3];
+          for (int64_t i = 0; i < channels; ++i, tap += form.width, from += s[1]) {
+            for (int64_t j = 0; j < count; ++j) tap[j] = from[j * s[0]];
+            std::fill(tap + count, tap + form.width, 0.0f);
+          }
+        }
+        const auto run = exact ? transform_plain : transform;
+        run(Transform::weight, m,
+            {.in = planes, .channels = plane, .out = out + c * form.width, .plane = form.product_size(block)});
+      }
+    }
+  });
+}
 
 size_t conv_winograd_packed_bytes(int m, const ConvArgs& args) {
   return bytes_of(form_of(m, args.weight, header_here(m).width));
@@ -43,27 +61,14 @@ std::string conv_winograd_packed_format(int m) { return header_here(m).format();
 
 void conv_winograd_pack(int m, const ConvArgs& args, void* packed) {
   const Form form = form_of(m, args.weight, header_here(m).width);
-  std::memset(packed, 0, bytes_of(form));
   float* const to = header_here(m).write(packed);
-  float* const dense = to + form.size();
+  winograd::transform_weights(m, args.weight, form, to, /*exact=*/true);
+  float* dense = to + form.size();
   const auto& s = args.weight.strides;
-  parallel_for(form.outputs, 8, [&](int64_t begin, int64_t end) {
-    double filter[9], transformed[winograd::kMostProducts];
-    for (int64_t o = begin; o < end; ++o) {
-      const int64_t block = o / form.block_width(), column = o % form.block_width();
-      const int64_t at = form.block_at(block) + column / form.width * form.channels * form.width + column % form.width;
-      for (int64_t c = 0; c < form.channels; ++c) {
-        for (int64_t t = 0; t < 9; ++t) {
-          const float w = args.weight.as<float>()[o * s[0] + c * s[1] + t / 3 * s[2] + t % 3 * s[3]];
-          filter[t] = static_cast<double>(w);
-          dense[(o * form.channels + c) * 9 + t] = w;
-        }
-        transform(m, filter, transformed);
-        for (int p = 0; p < form.products; ++p)
-          to[at + p * form.product_size(block) + c * form.width] = static_cast<float>(transformed[p]);
-      }
-    }
-  });
+  for (int64_t o = 0; o < form.outputs; ++o)
+    for (int64_t c = 0; c < form.channels; ++c)
+      for (int64_t t = 0; t < 9; ++t)
+        *dense++ = args.weight.as<float>()[o * s[0] + c * s[1] + t / 3 * s[2] + t % 3 * s[3]];
 }
 
 void check_conv_winograd_packed(int m, const Array& weight, std::span<const std::byte> packed,

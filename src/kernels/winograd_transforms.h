@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 /// The transforms of conv_winograd.h, one tile at a time, on all channels. Internal to winograd*.cpp.
 namespace ingot::kernels::winograd {
@@ -10,15 +11,26 @@ constexpr int edge(int m) { return m + 2; }
 constexpr int products(int m) { return edge(m) * edge(m); }
 inline constexpr int kMostProducts = products(4);
 
-/// out[p * plane + c] = (B^T d B)[p], d being the tile's pixels, row by row.
-struct InputTile {
-  const float* const* pixels;  // [products(m)], each with `channels` elements
+/// L d L^T for a square d of each channel, in the terms of y = A^T [(G w G^T) * (B^T d B)] A and of its gradient in w,
+/// G^T [(A g A^T) * (B^T d B)] G.
+enum class Transform {
+  input,        // L = B^T, edge x edge: pixels
+  weight,       // G, edge x 3: a filter
+  gradient,     // A, edge x m: a tile of the gradient of y
+  weight_sums,  // G^T, 3 x edge: products of the two, summed over tiles
+};
+
+/// in[i][c] is element i of d, row by row. Element p of the result goes to out[p * plane + c / width * strip + c %
+/// width].
+struct Planes {
+  const float* const* in;
   int64_t channels;
   float* out;
   int64_t plane;
+  int64_t width = std::numeric_limits<int64_t>::max(), strip = 0;
 };
-void transform_input(int m, const InputTile& tile);
-void transform_input_plain(int m, const InputTile& tile);
+void transform(Transform which, int m, const Planes& planes);
+void transform_plain(Transform which, int m, const Planes& planes);
 
 /// y = clip(A^T s A + bias + residual, low, high), s[p] being sums[p * plane + c]. Of the m x m results those in the
 /// first `rows` rows and `columns` columns are written.
@@ -36,9 +48,12 @@ struct OutputTile {
 void transform_output(int m, const OutputTile& tile);
 void transform_output_plain(int m, const OutputTile& tile);
 
-/// The matrices, row by row: B^T [edge, edge], A^T [m, edge], G [edge, 3].
-const double* input_matrix(int m);
-const double* output_matrix(int m);
-const double* weight_matrix(int m);
+/// L, row by row.
+struct Matrix {
+  int rows, columns;
+  double values[36];
+};
+Matrix matrix_of(Transform which, int m);
+Matrix output_matrix(int m);  // A^T, m x edge
 
 }  // namespace ingot::kernels::winograd

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/array.h"
 #include "kernels/winograd_transforms.h"
 
 /// How transformed weights lie. Internal to winograd*.cpp.
@@ -24,5 +25,8 @@ struct Form {
   int64_t block_at(int64_t block) const { return block * kBlockStrips * products * channels * width; }
   int64_t size() const { return (outputs + width - 1) / width * products * channels * width; }
 };
+
+/// Weights [outputs, channels, 3, 3] of any strides in this form; `exact`: by the plain transform, in f64.
+void transform_weights(int m, const Array& weight, const Form& form, float* to, bool exact = false);
 
 }  // namespace ingot::kernels::winograd

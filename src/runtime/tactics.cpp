@@ -5,7 +5,9 @@
 
 #include "base/check.h"
 #include "base/isa.h"
+#include "base/math.h"
 #include "kernels/conv_gemm.h"
+#include "kernels/conv_onednn.h"
 #include "kernels/conv_winograd.h"
 #include "kernels/elementwise.h"
 #include "ops/attrs.h"
@@ -25,21 +27,21 @@ int64_t groups_of(const Attrs& attrs) { return std::get<Dim>(attrs.field("groups
 struct OneDnn {
   static constexpr std::string_view kName = "onednn_packed";
   static constexpr bool kFastMath = false;
-  static bool supports(const kernels::ConvArgs& a) { return kernels::conv2d_packed_bytes(a) > 0; }
+  static bool supports(const kernels::ConvArgs& a) { return kernels::conv_onednn_packed_bytes(a) > 0; }
   static size_t scratch(const kernels::ConvArgs& a, const void* packed) {
-    return kernels::conv2d_packed_scratch(a, packed);
+    return kernels::conv_onednn_packed_scratch(a, packed);
   }
   static void run(const kernels::ConvArgs& a, const void* packed, void* scratch) {
-    kernels::conv2d_packed(a, packed, scratch);
+    kernels::conv_onednn_packed(a, packed, scratch);
   }
-  static size_t bytes(const kernels::ConvArgs& a) { return kernels::conv2d_packed_bytes(a); }
-  static std::string form(const kernels::ConvArgs& a) { return kernels::conv2d_packed_format(a); }
-  static void pack(const kernels::ConvArgs& a, void* packed) { kernels::conv2d_pack(a, packed); }
+  static size_t bytes(const kernels::ConvArgs& a) { return kernels::conv_onednn_packed_bytes(a); }
+  static std::string form(const kernels::ConvArgs& a) { return kernels::conv_onednn_packed_format(a); }
+  static void pack(const kernels::ConvArgs& a, void* packed) { kernels::conv_onednn_pack(a, packed); }
   static void check(const Array& weight, int64_t groups, std::span<const std::byte> packed, std::string_view form) {
-    kernels::check_conv2d_packed(weight, groups, packed, form);
+    kernels::check_conv_onednn_packed(weight, groups, packed, form);
   }
   static void unpack(const void* packed, int64_t groups, const Array& dense) {
-    kernels::conv2d_unpack(packed, groups, dense);
+    kernels::conv_onednn_unpack(packed, groups, dense);
   }
 };
 
@@ -155,12 +157,15 @@ const Tactic* find_tactic(const OpDef& op, std::string_view name) {
   return &*it;
 }
 
+// An engine computes by what its tactics say: an eval of it is strict, whatever eager mode is set to.
 size_t scratch_bytes(const OpDef& op, const Tactic* tactic, const EvalArgs& args) {
+  const StrictMath strict;
   const auto count = tactic != nullptr ? tactic->scratch : op.scratch;
   return count != nullptr ? count(args) : 0;
 }
 
 void evaluate(const OpDef& op, const Tactic* tactic, const EvalArgs& args) {
+  const StrictMath strict;
   (tactic != nullptr ? tactic->eval : op.eval)(args);
 }
 

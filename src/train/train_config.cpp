@@ -239,8 +239,11 @@ struct ConfigCodec<std::filesystem::path> {
 inline constexpr Named<OnError> kOnError[] = {{"raise", OnError::raise}, {"skip", OnError::skip}};
 inline constexpr Named<CifarLabels> kCifarLabels[] = {{"fine", CifarLabels::fine}, {"coarse", CifarLabels::coarse}};
 inline constexpr Named<ImageReadMode> kReadModes[] = {{"rgb", ImageReadMode::rgb}, {"gray", ImageReadMode::gray}};
+inline constexpr Named<Math> kMaths[] = {{"strict", Math::strict}, {"fast", Math::fast}};
 using Threshold = ReduceLROnPlateauOptions::Threshold;
 inline constexpr Named<Threshold> kThresholds[] = {{"rel", Threshold::rel}, {"abs", Threshold::abs}};
+template <>
+struct ConfigCodec<Math> : NamedCodec<Math, kMaths> {};
 template <>
 struct ConfigCodec<Threshold> : NamedCodec<Threshold, kThresholds> {};
 inline constexpr Named<MultiClass> kMultiClasses[] = {{"one_vs_rest", MultiClass::one_vs_rest},
@@ -403,6 +406,7 @@ struct Section<TrainConfig> : TrainConfig {
                                             optional_key("distributed", &Section::distributed),
                                             optional_key("epochs", &Section::epochs, count),
                                             optional_key("seed", &Section::seed),
+                                            optional_key("math", &Section::math),
                                             optional_key("clip_grad_norm", &Section::clip_grad_norm, length_or_null),
                                             optional_key("log_interval", &Section::log_interval, count)};
 };

@@ -171,6 +171,7 @@ Checkpoint Trainer::Impl::checkpoint() {
 }
 
 TrainResult Trainer::Impl::run() {
+  set_math(config.math);
   if (is_first()) {
     begin_run_folder(config, options);
     log.emplace(options.out, loop.step, loop.epoch, svm != nullptr);

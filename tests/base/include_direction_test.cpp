@@ -38,6 +38,7 @@ const std::map<std::string, std::string> kPublic{
     {"error.h", "base"},
     {"dtype.h", "base"},
     {"geometry.h", "base"},
+    {"math.h", "base"},
     {"random.h", "base"},
     {"rank.h", "base"},
     {"threads.h", "base"},

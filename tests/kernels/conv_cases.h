@@ -135,6 +135,42 @@ struct ForwardCase {
   ConvArgs args;
 };
 
+/// A convolution's gradients, their operands random.
+struct GradientCase {
+  GradientCase(const Shape& shape, DType dtype, Layout layout, Layout weight_layout)
+      : shape(shape),
+        sizes(shape),
+        x(std::move(Box(dtype, sizes.x, layout).randomize(1))),
+        weight(std::move(Box(dtype, sizes.weight, weight_layout).randomize(2))),
+        g(std::move(Box(dtype, sizes.y, layout).randomize(3))),
+        dx(dtype, sizes.x, layout),
+        dweight(dtype, sizes.weight, weight_layout) {}
+  /// run(g, weight, geometry, dx, scratch) beside the plain kernel; `roundings` times as many as that has.
+  template <class Size, class Run>
+  void check_input(double roundings, const Size& scratch_size, const Run& run) const {
+    GuardedScratch scratch(scratch_size(g, weight, shape.geometry, dx));
+    run(g, weight, shape.geometry, dx, scratch.data());
+    const Box expected(dx.array().dtype, sizes.x);
+    conv2d_grad_input_reference(g, weight, shape.geometry, expected);
+    expect_close(dx, expected, roundings * sizes.input_terms(shape));
+    EXPECT_TRUE(scratch.guard_holds() && dx.guards_hold());
+  }
+  /// run(x, g, geometry, dweight, scratch) likewise.
+  template <class Size, class Run>
+  void check_weight(double roundings, const Size& scratch_size, const Run& run) const {
+    GuardedScratch scratch(scratch_size(x, g, shape.geometry, dweight));
+    run(x, g, shape.geometry, dweight, scratch.data());
+    const Box expected(dweight.array().dtype, sizes.weight);
+    conv2d_grad_weight_reference(x, g, shape.geometry, expected);
+    expect_close(dweight, expected, roundings * sizes.weight_terms());
+    EXPECT_TRUE(scratch.guard_holds() && dweight.guards_hold());
+  }
+
+  Shape shape;
+  Sizes sizes;
+  Box x, weight, g, dx, dweight;
+};
+
 /// Image n of the batch.
 inline Array image_of(const Array& all, int64_t n) {
   Array one = all;

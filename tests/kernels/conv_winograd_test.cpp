@@ -174,13 +174,25 @@ TEST(Winograd, TransformsMatchTheirTwins) {
       const Box pixels = std::move(Box(DType::f32, {products, channels}, Layout::channel_slice).randomize(random()));
       std::vector<const float*> pointers;
       for (int p = 0; p < products; ++p) pointers.push_back(pixels.array().as<float>() + p * pixels.array().strides[0]);
-      const Box in(DType::f32, {products, channels}, Layout::channel_slice),
-          in_expected(DType::f32, {products, channels});
-      winograd::InputTile input{pointers.data(), channels, in.array().as<float>(), in.array().strides[0]};
-      winograd::transform_input(m, input);
-      input.out = in_expected.array().as<float>(), input.plane = channels;
-      winograd::transform_input_plain(m, input);
-      expect_close(in, in_expected, 36);
+      for (const auto which : {winograd::Transform::input, winograd::Transform::weight, winograd::Transform::gradient,
+                               winograd::Transform::weight_sums})
+        for (const int64_t width : {channels, channels / 2 + 1}) {  // results in one strip, and in two
+          const int rows = winograd::matrix_of(which, m).rows;
+          const int64_t strips = (channels + width - 1) / width;
+          const Box out(DType::f32, {rows * rows, strips, width}, Layout::channel_slice);
+          const Box expected(DType::f32, {rows * rows, strips, width}, Layout::channel_slice);
+          winograd::Planes planes{.in = pointers.data(),
+                                  .channels = channels,
+                                  .out = out.array().as<float>(),
+                                  .plane = out.array().strides[0],
+                                  .width = width,
+                                  .strip = out.array().strides[1]};
+          winograd::transform(which, m, planes);
+          planes.out = expected.array().as<float>();
+          winograd::transform_plain(which, m, planes);
+          expect_close(out, expected, 36);
+          EXPECT_TRUE(out.guards_hold());
+        }
 
       const Box bias = std::move(Box(DType::f32, {channels}).randomize(random()));
       const Box residual = std::move(Box(DType::f32, {m, m, channels}, Layout::channel_slice).randomize(random()));
@@ -214,12 +226,13 @@ TEST(Winograd, TransformsMatchTheirTwins) {
 TEST(Winograd, MatricesAreThoseOfConvolution) {
   for (const int m : {2, 4}) {
     const int e = winograd::edge(m);
-    const double *bt = winograd::input_matrix(m), *at = winograd::output_matrix(m), *g = winograd::weight_matrix(m);
+    const winograd::Matrix bt = winograd::matrix_of(winograd::Transform::input, m), at = winograd::output_matrix(m),
+                           g = winograd::matrix_of(winograd::Transform::weight, m);
     for (int i = 0; i < m; ++i)        // result
       for (int k = 0; k < e; ++k)      // pixel
         for (int t = 0; t < 3; ++t) {  // tap
           double sum = 0;
-          for (int p = 0; p < e; ++p) sum += at[i * e + p] * g[p * 3 + t] * bt[p * e + k];
+          for (int p = 0; p < e; ++p) sum += at.values[i * e + p] * g.values[p * 3 + t] * bt.values[p * e + k];
           EXPECT_NEAR(sum, k == i + t ? 1 : 0, 1e-14) << m << ": " << i << " " << k << " " << t;
         }
   }

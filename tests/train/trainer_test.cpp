@@ -80,6 +80,14 @@ TEST_F(TrainerTest, WarmUpAndCosineMoveTheRateWithEveryStep) {
   EXPECT_LT(log.steps[20].lr, 0.001);
 }
 
+TEST_F(TrainerTest, MathIsTheConfigs) {
+  EXPECT_EQ(config().math, Math::fast);
+  train(config({"math=strict"}), options("run"));
+  EXPECT_EQ(math(), Math::strict);
+  EXPECT_EQ(open_run(root / "run").config.math, Math::strict);
+  set_math(Math::fast);
+}
+
 TEST_F(TrainerTest, ARunFolderOpensWithItsBestWeights) {
   const TrainResult result = train(config(), options("run"));
   const ingot::Run run = open_run(root / "run");

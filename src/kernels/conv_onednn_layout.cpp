@@ -1,4 +1,4 @@
-#include "kernels/conv_packed.h"
+#include "kernels/conv_onednn_layout.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,5 +1,5 @@
-#include "kernels/conv.h"
 #include "kernels/conv_onednn.h"
+#include "kernels/conv_problem.h"
 
 namespace ingot::kernels {
 
@@ -128,15 +128,10 @@ Buffers place(const GradPlan& plan, const Array& a, const Array& b, const Array&
 
 bool is_empty(const Array& a, const Array& b) { return a.numel() == 0 || b.numel() == 0; }
 
-void fill_zero(const Array& array) {
-  float zero = 0;
-  const Array source{.data = &zero, .dtype = DType::f32, .rank = array.rank, .shape = array.shape, .strides = {}};
-  copy_4d(source, array);
-}
-
 }  // namespace
 
-size_t conv2d_grad_input_scratch(const Array& g, const Array& weight, const ConvGeometry& geometry, const Array& dx) {
+size_t conv_onednn_grad_input_scratch(const Array& g, const Array& weight, const ConvGeometry& geometry,
+                                      const Array& dx) {
   if (is_empty(g, dx)) return 0;
   const auto plan = grad_input_plan(g, weight, geometry, dx);
   Scratch scratch(nullptr);
@@ -144,8 +139,8 @@ size_t conv2d_grad_input_scratch(const Array& g, const Array& weight, const Conv
   return scratch.used();
 }
 
-void conv2d_grad_input(const Array& g, const Array& weight, const ConvGeometry& geometry, const Array& dx,
-                       void* memory) {
+void conv_onednn_grad_input(const Array& g, const Array& weight, const ConvGeometry& geometry, const Array& dx,
+                            void* memory) {
   if (is_empty(g, dx)) return fill_zero(dx);
   const auto plan = grad_input_plan(g, weight, geometry, dx);
   if (!plan->grad) return conv2d_grad_input_reference(g, weight, geometry, dx);
@@ -158,7 +153,8 @@ void conv2d_grad_input(const Array& g, const Array& weight, const ConvGeometry& 
   stage(b.b, dx);
 }
 
-size_t conv2d_grad_weight_scratch(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight) {
+size_t conv_onednn_grad_weight_scratch(const Array& x, const Array& g, const ConvGeometry& geometry,
+                                       const Array& dweight) {
   if (is_empty(x, g)) return 0;
   const auto plan = grad_weight_plan(x, g, geometry, dweight);
   Scratch scratch(nullptr);
@@ -166,8 +162,8 @@ size_t conv2d_grad_weight_scratch(const Array& x, const Array& g, const ConvGeom
   return scratch.used();
 }
 
-void conv2d_grad_weight(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight,
-                        void* memory) {
+void conv_onednn_grad_weight(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight,
+                             void* memory) {
   if (is_empty(x, g)) return fill_zero(dweight);
   const auto plan = grad_weight_plan(x, g, geometry, dweight);
   if (!plan->grad) return conv2d_grad_weight_reference(x, g, geometry, dweight);
@@ -180,14 +176,14 @@ void conv2d_grad_weight(const Array& x, const Array& g, const ConvGeometry& geom
   if (b.dense.data != dweight.data) copy_4d(b.dense, dweight);
 }
 
-std::string conv2d_grad_input_implementation(const Array& g, const Array& weight, const ConvGeometry& geometry,
-                                             const Array& dx) {
+std::string conv_onednn_grad_input_implementation(const Array& g, const Array& weight, const ConvGeometry& geometry,
+                                                  const Array& dx) {
   const auto plan = grad_input_plan(g, weight, geometry, dx);
   return plan->grad ? plan->grad.implementation() : "plain";
 }
 
-std::string conv2d_grad_weight_implementation(const Array& x, const Array& g, const ConvGeometry& geometry,
-                                              const Array& dweight) {
+std::string conv_onednn_grad_weight_implementation(const Array& x, const Array& g, const ConvGeometry& geometry,
+                                                   const Array& dweight) {
   const auto plan = grad_weight_plan(x, g, geometry, dweight);
   return plan->grad ? plan->grad.implementation() : "plain";
 }

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+
+namespace ingot::kernels {
+
+/// Parts of at most so many.
+constexpr int64_t parts_of(int64_t count, int64_t most) { return (count + most - 1) / most; }
+
+/// A range that is cut into parts which differ by one at most.
+struct Cut {
+  int64_t count = 0, parts = 1;
+  int64_t begin(int64_t part) const { return count * part / parts; }
+  int64_t size(int64_t part) const { return begin(part + 1) - begin(part); }
+  int64_t most() const { return parts_of(count, parts); }
+};
+
+}  // namespace ingot::kernels

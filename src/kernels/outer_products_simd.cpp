@@ -1,0 +1,121 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/outer_products_simd.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/dispatch.h"
+#include "kernels/load-inl.h"
+#include "kernels/outer_products.h"
+#include "kernels/unroll.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ingot::kernels::outer {
+namespace HWY_NAMESPACE {
+namespace {
+
+using namespace kernels::HWY_NAMESPACE;
+
+// The tile of gemm_simd.cpp.
+constexpr int kVectors = 2;
+constexpr int64_t kLanes = hn::MaxLanes(F32());
+constexpr int kRows = HWY_TARGET <= HWY_AVX3 ? 12 : 6;
+
+template <int R>
+using Sums = V[R][kVectors];
+
+// Whole: of kVectors vectors, as all but the last strip of a result are.
+template <int R, bool kWhole>
+HWY_INLINE void read_sums(Sums<R>& sums, const Block& b) {
+  INGOT_UNROLL
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < kVectors; ++v) {
+      const float* const at = b.sums + r * b.sums_stride + v * kLanes;
+      const int64_t count = b.columns - v * kLanes;
+      sums[r][v] = b.first || count <= 0 ? hn::Zero(F32()) : kWhole ? load(at) : read_some(at, count);
+    }
+}
+
+template <int R, bool kWhole>
+HWY_INLINE void write_sums(const Sums<R>& sums, const Block& b) {
+  INGOT_UNROLL
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < kVectors; ++v) {
+      float* const at = b.sums + r * b.sums_stride + v * kLanes;
+      const int64_t count = b.columns - v * kLanes;
+      if constexpr (kWhole)
+        store(sums[r][v], at);
+      else if (count > 0)
+        write_some(sums[r][v], at, count);
+    }
+}
+
+template <int R, bool kWhole>
+void run(const Block& block) {
+  Sums<R> sums;
+  read_sums<R, kWhole>(sums, block);
+  const int64_t a_step = block.a.step, b_step = block.b.step;
+  for (int64_t p = 0; p < block.planes; ++p)
+    for (int64_t y = 0; y < block.rows; ++y) {
+      const float* a = block.a.data + p * block.a.plane + y * block.a.row;
+      const float* b = block.b.data + p * block.b.plane + y * block.b.row;
+      for (int64_t i = 0; i < block.length; ++i, a += a_step, b += b_step) {
+        const V b0 = load(b), b1 = load(b + kLanes);
+        INGOT_UNROLL
+        for (int r = 0; r < R; ++r) {
+          const V v = hn::Set(F32(), a[r]);
+          sums[r][0] = hn::MulAdd(v, b0, sums[r][0]);
+          sums[r][1] = hn::MulAdd(v, b1, sums[r][1]);
+        }
+      }
+    }
+  write_sums<R, kWhole>(sums, block);
+}
+
+template <bool kWhole>
+void run_rows(int rows, const Block& block) {
+  using Run = void (*)(const Block&);
+#if HWY_TARGET <= HWY_AVX3
+  static constexpr Run kRuns[kRows] = {run<1, kWhole>, run<2, kWhole>,  run<3, kWhole>,  run<4, kWhole>,
+                                       run<5, kWhole>, run<6, kWhole>,  run<7, kWhole>,  run<8, kWhole>,
+                                       run<9, kWhole>, run<10, kWhole>, run<11, kWhole>, run<12, kWhole>};
+#else
+  static constexpr Run kRuns[kRows] = {run<1, kWhole>, run<2, kWhole>, run<3, kWhole>,
+                                       run<4, kWhole>, run<5, kWhole>, run<6, kWhole>};
+#endif
+  kRuns[rows - 1](block);
+}
+
+void run_block(int rows, const Block& block) {
+  block.columns == kVectors* kLanes ? run_rows<true>(rows, block) : run_rows<false>(rows, block);
+}
+
+void copy_strips(const Pixels& p, int64_t width, int64_t strip, float* to) {
+  const float* from = p.data;
+  for (int64_t i = 0; i < p.count; ++i, from += p.step, to += width) {
+    float* out = to;
+    for (int64_t c = 0; c < p.channels; c += width, out += strip)
+      for (int64_t at = 0; at < width; at += kLanes) {
+        const int64_t count = p.channels - c - at;
+        write_some(count > 0 ? read_some(from + c + at, count) : hn::Zero(F32()), out + at, width - at);
+      }
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace ingot::kernels::outer
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ingot::kernels::outer {
+
+HWY_EXPORT(run_block);
+HWY_EXPORT(copy_strips);
+
+void run_block(int rows, const Block& block) { INGOT_DISPATCH(run_block)(rows, block); }
+void copy_strips(const Pixels& pixels, int64_t width, int64_t strip, float* to) {
+  INGOT_DISPATCH(copy_strips)(pixels, width, strip, to);
+}
+
+}  // namespace ingot::kernels::outer
+#endif
