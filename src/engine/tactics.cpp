@@ -22,6 +22,8 @@ std::string array_text(const Array& a) {
   return out + "]";
 }
 
+std::string name_of(const Tactic* tactic) { return tactic != nullptr ? std::string(tactic->name) : "eval"; }
+
 /// A call as the timing cache names it.
 std::string call_text(const BoundStep& bound, const BuiltFor& machine) {
   std::string out = fmt::format("{} {{{}}}", bound.step->op->name, to_string(bound.attrs));
@@ -69,7 +71,6 @@ class Candidate {
     scratch_ = std::make_unique<Storage>(std::max<size_t>(scratch_bytes(op_, tactic, args_), 1));
     args_.scratch = scratch_->data();
   }
-  std::string name() const { return tactic_ != nullptr ? std::string(tactic_->name) : "eval"; }
   double run() const {
     using Clock = std::chrono::steady_clock;
     const auto start = Clock::now();
@@ -93,7 +94,7 @@ std::vector<TacticTime> time_candidates(const BoundStep& bound, const std::vecto
   std::vector<Candidate> candidates;
   for (const Tactic* tactic : tactics) candidates.emplace_back(bound, tactic);
   std::vector<TacticTime> times;
-  for (const Candidate& c : candidates) times.push_back({c.name(), std::numeric_limits<double>::infinity()});
+  for (const Tactic* tactic : tactics) times.push_back({name_of(tactic), std::numeric_limits<double>::infinity()});
   const FlushDenormals flush;
   for (const Candidate& c : candidates) c.run();
   double spent = 0;
@@ -154,10 +155,12 @@ class TacticChooser {
 
   void choose_fastest(TacticChoice& choice, const BoundStep& bound, const std::vector<const Tactic*>& candidates) {
     const std::string call = call_text(bound, draft_.plan.built_for);
-    const auto* known = cache_.find(call);
-    choice.from_cache = known != nullptr && covers(*known, candidates);
-    if (!choice.from_cache) cache_.add(call, time_candidates(bound, candidates));
-    choice.times = *cache_.find(call);
+    std::vector<std::string> names;
+    for (const Tactic* candidate : candidates) names.push_back(name_of(candidate));
+    const auto known = cache_.find(call, names);
+    choice.from_cache = known.has_value();
+    choice.times = known ? *known : time_candidates(bound, candidates);
+    if (!known) cache_.add(call, choice.times);
     choice.chosen = std::min_element(choice.times.begin(), choice.times.end(), [](const auto& a, const auto& b) {
                       return a.seconds < b.seconds;
                     })->tactic;
@@ -181,13 +184,6 @@ class TacticChooser {
         count += !is_dense(spec.shape, binding.placement.places[static_cast<size_t>(id)].strides, spec.layout);
       }
     return count;
-  }
-
-  static bool covers(const std::vector<TacticTime>& times, const std::vector<const Tactic*>& candidates) {
-    return times.size() == candidates.size() && std::all_of(candidates.begin(), candidates.end(), [&](const Tactic* c) {
-             const std::string_view name = c != nullptr ? c->name : "eval";
-             return std::any_of(times.begin(), times.end(), [&](const TacticTime& t) { return t.tactic == name; });
-           });
   }
 
   /// eval and the tactics that support the call. A concat's was settled with its parts. Only constants are packed.

@@ -21,7 +21,7 @@ TimingCache::TimingCache(std::optional<std::filesystem::path> path) : path_(std:
     CHECK(json.at("ingot_timing_cache") == kVersion, "it is of version {}, this is {}",
           json.at("ingot_timing_cache").dump(), kVersion);
     for (const auto& [call, tactics] : json.at("calls").items())
-      for (const auto& [tactic, seconds] : tactics.items()) times_[call].push_back({tactic, seconds.get<double>()});
+      for (const auto& [tactic, seconds] : tactics.items()) seconds_[call][tactic] = seconds.get<double>();
   } catch (const Json::exception& e) {
     fail("{}: not a timing cache: {}", path_->string(), e.what());
   } catch (const Error& e) {
@@ -29,22 +29,27 @@ TimingCache::TimingCache(std::optional<std::filesystem::path> path) : path_(std:
   }
 }
 
-const std::vector<TacticTime>* TimingCache::find(const std::string& call) const {
-  const auto it = times_.find(call);
-  return it == times_.end() ? nullptr : &it->second;
+std::optional<std::vector<TacticTime>> TimingCache::find(const std::string& call,
+                                                         const std::vector<std::string>& tactics) const {
+  const auto known = seconds_.find(call);
+  if (known == seconds_.end()) return {};
+  std::vector<TacticTime> times;
+  for (const std::string& tactic : tactics) {
+    const auto it = known->second.find(tactic);
+    if (it == known->second.end()) return {};
+    times.push_back({tactic, it->second});
+  }
+  return times;
 }
 
-void TimingCache::add(const std::string& call, std::vector<TacticTime> times) {
-  times_[call] = std::move(times);
+void TimingCache::add(const std::string& call, const std::vector<TacticTime>& times) {
+  for (const TacticTime& t : times) seconds_[call][t.tactic] = t.seconds;
   changed_ = true;
 }
 
 void TimingCache::save() const {
   if (!path_ || !changed_) return;
-  Json calls = Json::object();
-  for (const auto& [call, times] : times_)
-    for (const TacticTime& t : times) calls[call][t.tactic] = t.seconds;
-  write_file_atomic(*path_, Json{{"ingot_timing_cache", kVersion}, {"calls", calls}}.dump(1) + "\n");
+  write_file_atomic(*path_, Json{{"ingot_timing_cache", kVersion}, {"calls", seconds_}}.dump(1) + "\n");
 }
 
 }  // namespace ingot

@@ -16,13 +16,15 @@ class TimingCache {
  public:
   /// Without a path it lives for one build. Throws Error that names a file which is not a timing cache.
   explicit TimingCache(std::optional<std::filesystem::path> path);
-  const std::vector<TacticTime>* find(const std::string& call) const;
-  void add(const std::string& call, std::vector<TacticTime> times);
+  /// The times of these tactics; nothing unless all are known. Others may be known besides: a build that may choose
+  /// from more, by fast math, serves one that may choose from less.
+  std::optional<std::vector<TacticTime>> find(const std::string& call, const std::vector<std::string>& tactics) const;
+  void add(const std::string& call, const std::vector<TacticTime>& times);
   void save() const;
 
  private:
   std::optional<std::filesystem::path> path_;
-  std::map<std::string, std::vector<TacticTime>> times_;
+  std::map<std::string, std::map<std::string, double>> seconds_;  // by call, by tactic
   bool changed_ = false;
 };
 

@@ -66,6 +66,48 @@ TEST(Compile, ATimingCacheIsWrittenOnceAndReadAfter) {
   }
 }
 
+TEST(Compile, TheTimesOfFastMathServeStrictMath) {
+  const auto path = temporary("shared_timing.json");
+  std::filesystem::remove(path);
+  const Graph graph = small_graph();
+  BuildReport fast, strict, again;
+  compile(graph, {.math = Math::fast, .timing_cache = path}, &fast);
+  const auto written = std::filesystem::last_write_time(path);
+  compile(graph, {.timing_cache = path}, &strict);
+  EXPECT_EQ(std::filesystem::last_write_time(path), written);
+  ASSERT_EQ(strict.tactics.size(), fast.tactics.size());
+  for (size_t i = 0; i < strict.tactics.size(); ++i) {
+    const TacticChoice& choice = strict.tactics[i];
+    EXPECT_TRUE(choice.from_cache);
+    EXPECT_EQ(choice.times.size(), 3U);
+    const auto least = std::min_element(choice.times.begin(), choice.times.end(),
+                                        [](const auto& a, const auto& b) { return a.seconds < b.seconds; });
+    EXPECT_EQ(choice.chosen, least->tactic);
+    EXPECT_THAT(choice.chosen, Not(HasSubstr("winograd")));
+  }
+  compile(graph, {.math = Math::fast, .timing_cache = path}, &again);
+  for (size_t i = 0; i < again.tactics.size(); ++i) {
+    EXPECT_TRUE(again.tactics[i].from_cache);
+    EXPECT_EQ(again.tactics[i].chosen, fast.tactics[i].chosen);
+  }
+}
+
+TEST(Compile, FastMathTimesWhatStrictMathHasNot) {
+  const auto path = temporary("extended_timing.json");
+  std::filesystem::remove(path);
+  const Graph graph = small_graph();
+  BuildReport report;
+  compile(graph, {.timing_cache = path}, &report);
+  compile(graph, {.math = Math::fast, .timing_cache = path}, &report);
+  EXPECT_FALSE(report.tactics[0].from_cache);  // 3x3, which has Winograd's besides
+  EXPECT_EQ(report.tactics[0].times.size(), 5U);
+  EXPECT_TRUE(report.tactics[1].from_cache);  // 1x1
+  for (const Math math : {Math::strict, Math::fast}) {
+    compile(graph, {.math = math, .timing_cache = path}, &report);
+    for (const TacticChoice& choice : report.tactics) EXPECT_TRUE(choice.from_cache);
+  }
+}
+
 TEST(Compile, TacticsCanBeForced) {
   const Graph graph = small_graph();
   BuildReport report;
