@@ -115,7 +115,9 @@ void add_profile(const Candidate& candidate, const Tensor& x, Timing& timing) {
     timing.profile.push_back({plan.tensor(step.results[0]).name, std::string(step.op->name), step.path, step.tactic,
                               profile.seconds[i] * 1e3 / static_cast<double>(profile.runs)});
   }
-  timing.layers = candidate.engine->describe({{kBatchSymbol, x.size(0)}}, &profile);
+  SymbolValues sizes;
+  for (const PlanSize& size : plan.sizes) sizes[size.name] = x.size(0).value();
+  timing.layers = candidate.engine->describe(sizes, &profile);
 }
 
 Result measure(const std::vector<std::shared_ptr<Model>>& models, const Options& options) {

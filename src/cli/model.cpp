@@ -146,7 +146,8 @@ void add_verify_option(CLI::App& app, ModelChoice& choice) {
 Traced trace_model(const Model& model, int64_t max_batch) {
   CHECK(model.module != nullptr, "internal: an engine cannot be traced");
   const int64_t example = std::min(kExampleBatch, max_batch);
-  const Dim batch = Dim::symbol(kBatchSymbol, example);
+  // A single size is no symbol: code may well treat 1 in its own way (expand does), and nothing is left to choose.
+  const Dim batch = max_batch == 1 ? Dim(1) : Dim::symbol(kBatchSymbol, example);
   const auto call = [&](const Tensors& in) { return model.module->call(in); };
   const InputSpec image{.name = "image", .shape = {batch, model.image[0], model.image[1], model.image[2]}};
   const NoGrad no_grad;

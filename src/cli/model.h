@@ -49,7 +49,7 @@ void add_model_options(CLI::App& app, ModelChoice& choice);
 /// --verify.
 void add_verify_option(CLI::App& app, ModelChoice& choice);
 
-/// The module in eval mode as a graph from "image" to "scores", its batch free from 1 to `max_batch`.
+/// The module in eval mode as a graph from "image" to "scores", its batch free from 1 to `max_batch`, or 1.
 Traced trace_model(const Model& model, int64_t max_batch = kMaxBatch);
 
 /// All names of pass_names(): what leaves a graph as it was traced.

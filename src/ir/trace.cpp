@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <unordered_map>
 
 #include "base/check.h"
@@ -118,10 +119,11 @@ int64_t example(const std::string& symbol, const TraceOptions& options) {
   return range != options.ranges.end() ? range->second.example : example_of(symbol);
 }
 
-/// Another size than the example, in range: beside it, since far ones need not fit the function's other sizes.
+/// Another size than the example, in range: beside it, since far ones need not fit the function's other sizes. Not 1,
+/// at which a concrete trace lacks what then does nothing, such as expand.
 int64_t second_size(const SizeRange& range) {
   if (range.example < range.max) return range.example + 1;
-  return range.example > range.min ? range.example - 1 : range.example;
+  return range.example - 1 >= std::max<int64_t>(range.min, 2) ? range.example - 1 : range.example;
 }
 
 void check_at(const TracedFunction& fn, const std::vector<InputSpec>& inputs, const NamedConstants& names,

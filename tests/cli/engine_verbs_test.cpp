@@ -3,8 +3,10 @@
 #include <cmath>
 
 #include "cli/command.h"
+#include "cli/model.h"
 #include "ingot/image_io.h"
 #include "ingot/io.h"
+#include "ingot/models.h"
 
 namespace ingot {
 namespace {
@@ -162,6 +164,26 @@ TEST_F(EngineVerbs, BenchProfilesLayers) {
   const auto profile = o.json().at("profile");
   EXPECT_GE(profile.size(), 5u);
   for (const auto& step : profile) EXPECT_GE(step.at("ms"), 0) << step;
+}
+
+TEST_F(EngineVerbs, AnEngineForSingleImagesHasNoFreeSize) {
+  const std::string single = text(scratch_folder() / "single.ingot");
+  ASSERT_EQ(run_line("build zoo:lenet -o " + single + " --max-batch 1 --no-timing").code, 0);
+  EXPECT_EQ(run_line("inspect " + single + " --json").json().at("max_batch"), 1);
+  EXPECT_EQ(run_line("compare zoo:lenet " + single + " --count 3").code, 0);
+  EXPECT_EQ(run_line("bench " + single + " --profile --warmup 0 --duration 0.01").code, 0);
+  const Outcome refused = run_line("bench " + single + " --batch 2");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("at most 1"));
+}
+
+TEST(Cli, ANetworkThatTreatsOneImageInItsOwnWayIsTracedForOne) {
+  VisionTransformerOptions options{.image_size = 8, .patch_size = 4, .num_layers = 1, .num_heads = 2};
+  options.hidden_dim = options.mlp_dim = 8;
+  cli::Model model{.name = "vit", .module = std::make_unique<VisionTransformer>(options), .image = {3, 8, 8}};
+  model.module->eval();
+  EXPECT_TRUE(cli::trace_model(model, 1).graph.sizes().empty());
+  EXPECT_EQ(cli::trace_model(model, 2).graph.sizes().size(), 1U);
 }
 
 TEST_F(EngineVerbs, PredictNamesTheLikeliestClasses) {
