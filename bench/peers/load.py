@@ -5,6 +5,7 @@ Usage: load.py FILE. The parts of a step are the whole, the model built, the fil
 import sys
 
 import peer
+import pytorch
 import torch
 import torchvision as tv
 from safetensors.torch import load_file
@@ -31,4 +32,4 @@ def step():
     return [sum(parts), *parts]
 
 
-peer.serve("", step)
+pytorch.serve("", step)

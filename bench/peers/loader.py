@@ -9,7 +9,7 @@ import sys
 import time
 
 import numpy as np
-import peer
+import pytorch
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
@@ -54,4 +54,4 @@ def write(path):
             file.write(x.numpy().tobytes())
 
 
-peer.serve(f", by {form}, {workers} workers", epoch, write=write)
+pytorch.serve(f", by {form}, {workers} workers", epoch, write=write)

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import peer
+import pytorch
 import torch
 import torch.nn.functional as F
 
@@ -72,4 +73,4 @@ def write(folder):
         x.detach().contiguous().numpy().tofile(f"{folder}/out{i}")
 
 
-peer.serve(f" {sys.argv[1]}", step, case=case, write=write)
+pytorch.serve(f" {sys.argv[1]}", step, case=case, write=write)

@@ -5,6 +5,7 @@ Usage: optimizer.py SGD|Adam|AdamW foreach|fused
 import sys
 
 import peer
+import pytorch
 import torch
 import torchvision as tv
 
@@ -14,4 +15,4 @@ for p in parameters:
     p.grad = torch.randn_like(p)
 options = {"momentum": 0.9} if kind == "SGD" else {}
 optimizer = getattr(torch.optim, kind)(parameters, lr=1e-3, **{form: True}, **options)
-peer.serve(f", {form}", lambda: peer.timed(optimizer.step))
+pytorch.serve(f", {form}", lambda: peer.timed(optimizer.step))

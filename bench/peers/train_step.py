@@ -6,6 +6,7 @@ forward, backward, optimiser.
 import sys
 
 import peer
+import pytorch
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -40,4 +41,4 @@ def step():
     return [sum(parts), *parts]
 
 
-peer.serve(f" {layout}", step)
+pytorch.serve(f" {layout}", step)
