@@ -6,10 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <functional>
 #include <limits>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -17,11 +15,10 @@
 
 #include "base/check.h"
 #include "base/parallel.h"
+#include "conv_kernels.h"
 #include "ingot/models.h"
 #include "ingot/threads.h"
-#include "kernels/conv_gemm.h"
-#include "kernels/conv_onednn.h"
-#include "kernels/conv_winograd.h"
+#include "kernels/conv.h"
 #include "sides.h"
 
 namespace {
@@ -64,89 +61,6 @@ std::vector<Layer> layers_of(const std::string& net, int64_t batch) {
   model->call({zeros({batch, 3, 224, 224})});
   return layers;
 }
-
-std::vector<float> random_values(const std::vector<int64_t>& sizes, float scale) {
-  static std::mt19937 engine(1);
-  std::normal_distribution<float> normal(0, scale);
-  int64_t count = 1;
-  for (const int64_t s : sizes) count *= s;
-  std::vector<float> out(static_cast<size_t>(count));
-  for (float& v : out) v = normal(engine);
-  return out;
-}
-
-/// [N,C,H,W] in channels-last order.
-Array channels_last(std::vector<float>& values, const std::vector<int64_t>& s) {
-  Array a{.data = values.data(), .rank = 4};
-  std::copy(s.begin(), s.end(), a.shape.begin());
-  a.strides = {s[1] * s[2] * s[3], 1, s[3] * s[1], s[1]};
-  return a;
-}
-
-/// A kernel's packed weights and scratch.
-struct Memory {
-  std::vector<std::byte> packed, scratch;
-  std::byte* weights = nullptr;
-  std::byte* work = nullptr;
-  Memory(size_t packed_bytes, size_t scratch_bytes) : packed(packed_bytes + 64), scratch(scratch_bytes + 64) {
-    weights = aligned(packed);
-    work = aligned(scratch);
-  }
-  static std::byte* aligned(std::vector<std::byte>& v) {
-    return v.data() + (64 - reinterpret_cast<uintptr_t>(v.data()) % 64) % 64;
-  }
-};
-
-/// A kernel that runs a layer, or does not.
-struct Kernel {
-  std::string name;
-  std::function<bool(const ConvArgs&)> supports;
-  std::function<size_t(const ConvArgs&)> packed_bytes;
-  std::function<void(const ConvArgs&, void*)> pack;
-  std::function<size_t(const ConvArgs&, const void*)> scratch;
-  std::function<void(const ConvArgs&, const void*, void*)> run;
-};
-
-Kernel winograd(int m) {
-  return {"F(" + std::to_string(m) + ",3)",
-          kernels::conv_winograd_supports,
-          [m](const ConvArgs& a) { return kernels::conv_winograd_packed_bytes(m, a); },
-          [m](const ConvArgs& a, void* packed) { kernels::conv_winograd_pack(m, a, packed); },
-          [m](const ConvArgs& a, const void*) { return kernels::conv_winograd_scratch(m, a); },
-          [m](const ConvArgs& a, const void* packed, void* work) { kernels::conv_winograd(m, a, packed, work); }};
-}
-
-const std::vector<Kernel>& all_kernels() {
-  static const std::vector<Kernel> kernels{
-      {"oneDNN", [](const ConvArgs&) { return true; }, kernels::conv_onednn_packed_bytes, kernels::conv_onednn_pack,
-       kernels::conv_onednn_packed_scratch, kernels::conv_onednn_packed},
-      {"products", kernels::conv_gemm_supports, kernels::conv_gemm_packed_bytes, kernels::conv_gemm_pack,
-       [](const ConvArgs& a, const void*) { return kernels::conv_gemm_scratch(a); }, kernels::conv_gemm},
-      winograd(2),
-      winograd(4)};
-  return kernels;
-}
-
-/// One kernel on one layer, with memory of its own.
-class Run {
- public:
-  Run(const Kernel& kernel, ConvArgs args, const std::vector<int64_t>& y)
-      : kernel_(kernel), args_(args), y_(random_values(y, 1)), packed_(kernel.packed_bytes(args), 0) {
-    args_.y = channels_last(y_, y);
-    kernel.pack(args, packed_.weights);
-    work_ = std::make_unique<Memory>(0, kernel.scratch(args_, packed_.weights));
-    run();
-  }
-  void run() { kernel_.run(args_, packed_.weights, work_->work); }
-  const std::vector<float>& result() const { return y_; }
-
- private:
-  const Kernel& kernel_;
-  ConvArgs args_;
-  std::vector<float> y_;
-  Memory packed_;
-  std::unique_ptr<Memory> work_;
-};
 
 /// oneDNN with the layout of its choice for activations too, which are blocked then: what the others would have to beat
 /// if reorders were free.
@@ -214,11 +128,11 @@ std::vector<double> measure(const Layer& layer, int rounds) {
                       .geometry = layer.geometry,
                       .activation = Activation::relu,
                       .y = channels_last(y, layer.y)};
-  std::vector<std::unique_ptr<Run>> runs;
+  std::vector<std::unique_ptr<ConvRun>> runs;
   std::vector<Side> sides;
-  for (const Kernel& kernel : all_kernels()) {
+  for (const ConvKernel& kernel : conv_kernels()) {
     if (!kernel.supports(args)) continue;
-    Run& run = *runs.emplace_back(std::make_unique<Run>(kernel, args, layer.y));
+    ConvRun& run = *runs.emplace_back(std::make_unique<ConvRun>(kernel, args));
     const std::vector<float>&got = run.result(), &expected = runs[0]->result();
     for (size_t i = 0; i < got.size(); ++i)
       CHECK(std::abs(got[i] - expected[i]) < 1e-3 * (1 + std::abs(expected[i])), "output {} is {} by {}, oneDNN has {}",
@@ -234,10 +148,10 @@ std::vector<double> measure(const Layer& layer, int rounds) {
                      return fastest(3, [&] { return std::vector{milliseconds([&] { blocked.run(); })}; });
                    }});
   alternate(sides, rounds, 1);
-  std::vector<double> times(all_kernels().size() + 1, std::numeric_limits<double>::infinity());
+  std::vector<double> times(conv_kernels().size() + 1, std::numeric_limits<double>::infinity());
   times.back() = sides.back().best[0];
-  for (size_t k = 0, at = 0; k < all_kernels().size(); ++k)
-    if (at < sides.size() && sides[at].name == all_kernels()[k].name) times[k] = sides[at++].best[0];
+  for (size_t k = 0, at = 0; k < conv_kernels().size(); ++k)
+    if (at < sides.size() && sides[at].name == conv_kernels()[k].name) times[k] = sides[at++].best[0];
   return times;
 }
 
@@ -250,7 +164,7 @@ int main(int argc, char** argv) {
   adopt_thread_count();
   std::printf("%s, batch %lld, %d threads; milliseconds\n%-34s %5s", net.c_str(), static_cast<long long>(batch),
               num_threads(), "convolution", "times");
-  for (const Kernel& k : all_kernels()) std::printf(" %9s", k.name.c_str());
+  for (const ConvKernel& k : conv_kernels()) std::printf(" %9s", k.name.c_str());
   std::printf(" %9s %9s\n", "blocked", "GFLOP/s");
   double onednn = 0, blocked = 0, strict = 0, fast = 0;
   for (const Layer& l : layers_of(net, batch)) {
