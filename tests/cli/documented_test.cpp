@@ -72,6 +72,7 @@ class Documented : public testing::Test {
     write_text(prepared_ / "configs/fashion_mnist.yaml", toy_config(prepared_ / "data"));
     prepare_photos();
     make_small("optimisers.yaml", {{"train_samples: 6000", "train_samples: 60"}, {"epochs: 8", "epochs: 2"}});
+    make_small("resnet18.yaml", {{"train_samples: 20000", "train_samples: 60"}, {"[56, 56]", "[32, 32]"}});
     make_small("svm.yaml", {{"train_samples: 10000", "train_samples: 100"}, {"epochs: ", "epochs: 3  # "}});
     for (const char* line :
          {"train configs/fashion_mnist.yaml --out runs/demo", "eval runs/demo",
