@@ -66,15 +66,52 @@ Json overview_of(const Model& model, const Engine& engine, const std::string& pa
       {"built_for", {{"cpu", plan.built_for.cpu}, {"isa", plan.built_for.isa}, {"threads", plan.built_for.threads}}}};
 }
 
-Json layers_of(const Plan& plan) {
+Json stored_report(const std::string& engine) {
+  const std::filesystem::path path = report_path(engine);
+  const Json report = Json::parse(read_file(path), nullptr, false);
+  CHECK(report.is_object() && report.contains("passes") && report.contains("tactics") && report.contains("memory"),
+        "{}: not a report of a build", path.string());
+  return report;
+}
+
+/// With the seconds of all tactics that a layer was timed with, where the report of its build lies beside the engine.
+Json layers_of(const Plan& plan, const std::string& engine) {
+  std::map<std::pair<std::string, std::string>, Json> timed;  // by step and winner: the report may be of another build
+  if (std::filesystem::exists(report_path(engine))) {
+    const Json report = stored_report(engine);
+    for (const Json& t : report.at("tactics")) timed[{t.at("step"), t.at("tactic")}] = t.at("seconds");
+  }
   Json out = Json::array();
-  for (const PlanStep& step : plan.steps)
-    out.push_back({{"step", plan.tensor(step.results[0]).name},
+  for (const PlanStep& step : plan.steps) {
+    const std::string& name = plan.tensor(step.results[0]).name;
+    out.push_back({{"step", name},
                    {"op", step.op->name},
                    {"path", step.path},
                    {"tactic", step.tactic},
                    {"result", type_text(plan.tensor(step.results[0]).spec)}});
+    if (const auto it = timed.find({name, step.tactic}); it != timed.end() && !it->second.empty())
+      out.back()["seconds"] = it->second;
+  }
   return out;
+}
+
+/// A line for each layer that had a choice: its tactic, and behind it those that lost.
+std::string choices_text(const Json& layers, int64_t batch) {
+  std::vector<std::vector<std::string>> rows{{"layer", "tactic", "ms", "others"}};
+  for (const Json& l : layers) {
+    if (!l.contains("seconds")) continue;
+    std::string winner, others;
+    for (const auto& [tactic, seconds] : l.at("seconds").items()) {
+      const std::string ms = fmt::format("{:.3f}", seconds.get<double>() * 1e3);
+      if (tactic == l.at("tactic"))
+        winner = ms;
+      else
+        others += fmt::format("{}{} {}", others.empty() ? "" : ", ", tactic, ms);
+    }
+    rows.push_back(
+        {l.at("path").get<std::string>().empty() ? l.at("step") : l.at("path"), l.at("tactic"), winner, others});
+  }
+  return rows.size() == 1 ? "" : fmt::format("Tactics (times at batch {})\n{}", batch, table(rows));
 }
 
 std::string json_quoted(std::string_view text) {
@@ -107,19 +144,15 @@ std::string plan_dot(const Plan& plan) {
   return out + "}\n";
 }
 
-Json stored_report(const std::string& engine) {
-  const std::filesystem::path path = report_path(engine);
-  const Json report = Json::parse(read_file(path), nullptr, false);
-  CHECK(report.is_object() && report.contains("passes") && report.contains("memory"), "{}: not a report of a build",
-        path.string());
-  return report;
-}
-
 Inspection inspect_engine(const Model& model, const Options& options) {
   const Engine& engine = *model.engine;
   const Plan& plan = engine.data().plan;
   Inspection out{.overview = overview_of(model, engine, options.model.text)};
-  if (options.layers) out.add("layers", layers_of(plan), engine.describe());
+  if (options.layers) {
+    const Json layers = layers_of(plan, options.model.text);
+    const int64_t batch = std::min(kExampleBatch, max_batch_of(engine));
+    out.add("layers", layers, engine.describe() + choices_text(layers, batch));
+  }
   if (options.text) out.add("text", engine.text(), engine.text());
   if (options.dot) out.add("dot", plan_dot(plan), plan_dot(plan));
   if (options.report) {
@@ -255,7 +288,8 @@ Work declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("model", options->model.text, "Engine, run folder, zoo:NAME, or a .safetensors, .pth or .pt file")
       ->required();
-  app.add_flag("--layers", options->layers, "A line for each layer");
+  app.add_flag("--layers", options->layers,
+               "A line for each layer; an engine's with the times of all tactics, where its report is");
   app.add_flag("--dot", options->dot, "The graph for Graphviz");
   app.add_flag("--text", options->text, "The graph or plan as text");
   app.add_flag("--report", options->report, "What was fused, and what not and why");

@@ -239,6 +239,26 @@ TEST_F(EngineVerbs, InspectShowsAnEngine) {
   EXPECT_THAT(run_line("inspect " + engine() + " --report").out, HasSubstr("Not fused"));
 }
 
+TEST_F(EngineVerbs, InspectShowsTheTacticsThatLost) {
+  const std::string timed = text(scratch_folder() / "timed.ingot");
+  ASSERT_EQ(run_line("build zoo:lenet -o " + timed + " --math fast").code, 0);
+  const auto layers = run_line("inspect " + timed + " --layers --json").json().at("layers");
+  int choices = 0;
+  for (const auto& layer : layers) {
+    if (!layer.contains("seconds")) continue;
+    ++choices;
+    const auto& seconds = layer.at("seconds");
+    EXPECT_GE(seconds.size(), 3u);
+    for (const auto& [tactic, s] : seconds.items()) EXPECT_GE(s, seconds.at(layer.at("tactic"))) << tactic;
+  }
+  EXPECT_EQ(choices, 2);  // its convolutions
+  const std::string shown = run_line("inspect " + timed + " --layers").out;
+  EXPECT_THAT(shown, HasSubstr("Tactics (times at batch 8)"));
+  for (const char* tactic : {"eval", "gemm", "onednn_packed"}) EXPECT_THAT(shown, HasSubstr(tactic));
+  fs::remove(scratch_folder() / "timed.report.json");
+  EXPECT_THAT(run_line("inspect " + timed + " --layers").out, testing::Not(HasSubstr("times at")));
+}
+
 TEST_F(EngineVerbs, InspectShowsANetworkBeforeAndAfterFusion) {
   const Outcome traced = run_line("inspect zoo:lenet --text");
   ASSERT_EQ(traced.code, 0) << traced.err;
