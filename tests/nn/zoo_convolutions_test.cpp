@@ -5,7 +5,7 @@
 #include "ingot/graph.h"
 #include "ingot/models.h"
 #include "ir/node.h"
-#include "kernels/conv.h"
+#include "kernels/conv_onednn.h"
 #include "ops/attrs.h"
 #include "tensor/impl.h"
 
@@ -65,9 +65,9 @@ TEST(Zoo, NoConvolutionRunsOnAReferenceImplementation) {
       const Tensor x = empty(conv.x, dtype), weight = empty(conv.weight, dtype), y = empty(conv.y, dtype);
       const Array xs = array_of(x), weights = array_of(weight), ys = array_of(y);
       const ConvGeometry& g = conv.geometry;
-      EXPECT_THAT(kernels::conv2d_implementation({.x = xs, .weight = weights, .geometry = g, .y = ys}), is_fast);
-      EXPECT_THAT(kernels::conv2d_grad_input_implementation(ys, weights, g, xs), is_fast);
-      EXPECT_THAT(kernels::conv2d_grad_weight_implementation(xs, ys, g, weights), is_fast);
+      EXPECT_THAT(kernels::conv_onednn_implementation({.x = xs, .weight = weights, .geometry = g, .y = ys}), is_fast);
+      EXPECT_THAT(kernels::conv_onednn_grad_input_implementation(ys, weights, g, xs), is_fast);
+      EXPECT_THAT(kernels::conv_onednn_grad_weight_implementation(xs, ys, g, weights), is_fast);
     }
 }
 
