@@ -6,6 +6,7 @@
 #include "base/visit_dtype.h"
 #include "kernels/conv.h"
 #include "kernels/conv_activation.h"
+#include "kernels/conv_taps.h"
 
 namespace ingot::kernels {
 namespace {
@@ -20,14 +21,6 @@ double bias_at(const Array& bias, int64_t o) {
   visit_floating(bias.dtype, [&]<class T>(std::type_identity<T>) { value = bias.as<T>()[o * bias.strides[0]]; });
   return value;
 }
-
-/// The taps u of a kernel axis whose place `start + u * dilation` lies in [0, size).
-struct Taps {
-  int64_t begin, end;
-  Taps(int64_t start, int64_t dilation, int64_t taps, int64_t size)
-      : begin(start >= 0 ? 0 : (-start + dilation - 1) / dilation),
-        end(start >= size ? 0 : std::min(taps, (size - start + dilation - 1) / dilation)) {}
-};
 
 // sum_c x[c * xs] * w[c * ws]
 template <class T>

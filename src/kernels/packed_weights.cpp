@@ -10,7 +10,7 @@ namespace ingot::kernels {
 namespace {
 
 constexpr std::array<char, 8> kMagic{'i', 'n', 'g', 'o', 't', 'p', 'w', '1'};
-constexpr std::string_view kNames[] = {"gemm:f32", "winograd2:f32", "winograd4:f32"};
+constexpr std::string_view kNames[] = {"gemm:f32", "winograd2:f32", "winograd4:f32", "depthwise:f32"};
 
 }  // namespace
 

@@ -8,14 +8,14 @@
 #include <string_view>
 
 /// The header before weights that are packed for our own convolutions, which names their form. Internal to
-/// conv_gemm*.cpp and winograd*.cpp.
+/// conv_gemm*.cpp, conv_winograd*.cpp and conv_depthwise*.cpp.
 namespace ingot::kernels {
 
-enum class PackedKind : int32_t { gemm, winograd2, winograd4 };
+enum class PackedKind : int32_t { gemm, winograd2, winograd4, depthwise };
 
 struct PackedHeader {
   PackedKind kind = PackedKind::gemm;
-  int32_t width = 0;  // outputs of a strip, as the CPU tier's micro-kernel has them
+  int32_t width = 0;  // outputs of a strip, as the CPU tier's micro-kernel has them; depthwise: of any tier
 
   /// Of this CPU tier.
   static PackedHeader here(PackedKind kind);

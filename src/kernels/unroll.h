@@ -4,5 +4,5 @@
 #ifdef __clang__
 #define INGOT_UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define INGOT_UNROLL _Pragma("GCC unroll 16")
+#define INGOT_UNROLL _Pragma("GCC unroll 32")
 #endif

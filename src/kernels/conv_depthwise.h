@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "kernels/conv.h"
+
+/// Depthwise 2-D convolution, groups == channels == outputs, of any kernel, stride, dilation and padding, and its
+/// gradients. f32, channels-last; activations may be channel slices of wider arrays. Kernels 3, 5 and (stride 1) 7 wide
+/// without dilation, at strides 1 and 2 along a row, have code of their own.
+namespace ingot::kernels {
+
+/// Whether it runs this: f32, one weight plane a channel, channels side by side in x, y and residual.
+bool conv_depthwise_supports(const ConvArgs& args);
+
+/// Weights packed once for many runs, in strips of channels behind a header. They serve any CPU tier, batch, image size
+/// and thread count.
+size_t conv_depthwise_packed_bytes(const ConvArgs& args);
+/// "depthwise:f32:16": strips of 16 channels.
+std::string conv_depthwise_packed_format();
+void conv_depthwise_pack(const ConvArgs& args, void* packed);
+/// Throws Error unless these bytes are a [C,1,KH,KW] weight in the packed format of this name: for data from a file.
+/// conv_depthwise trusts what it gets.
+void check_conv_depthwise_packed(const Array& weight, int64_t groups, std::span<const std::byte> packed,
+                                 std::string_view format);
+/// Packed weights back into `weight`, f32 of any strides.
+void conv_depthwise_unpack(const void* packed, const Array& weight);
+
+size_t conv_depthwise_scratch(const ConvArgs& args);
+/// Reads `packed` (64-byte aligned) in place of args.weight.data. Bits do not depend on threads, batch or the place in
+/// it.
+void conv_depthwise(const ConvArgs& args, const void* packed, void* scratch);
+
+}  // namespace ingot::kernels

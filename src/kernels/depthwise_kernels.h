@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+
+/// The micro-kernel under depthwise.h, compiled once a CPU tier. Internal to depthwise*.cpp.
+namespace ingot::kernels::depthwise {
+
+/// Weights lie in strips of so many channels, [strip][row][tap][kStrip], the last filled up with zeros: vectors of any
+/// tier read them.
+inline constexpr int64_t kStrip = 16;
+/// Results of a tile at most.
+inline constexpr int kMostWidth = 8;
+
+/// Some results of a row, on some channels:
+///   y[i][c] = clip(bias[c] + sum over rows u and taps v of x[u][i * stride + v * dilation][c] * weights[u][v][c]
+///                  + residual[i][c], low, high)
+/// Columns are counted from the first result's window on. Where has_tile_kernel(taps, stride, dilation), taps at
+/// columns before `begin` and from `end` on count nothing, but each result has one that counts, or there are no rows.
+/// Elsewhere all taps count.
+struct Tile {
+  int width = 1;  // results, at most kMostWidth
+  int taps = 1;
+  int64_t stride = 1, dilation = 1;  // in columns
+
+  const float* x = nullptr;  // column 0 of the first row, which may lie outside
+  int64_t x_row = 0, x_pixel = 0;
+  int rows = 0;
+  int begin = 0, end = 0;
+
+  const float* weights = nullptr;  // of the first row and channel, the first of a strip
+  int64_t weight_row = 0, weight_strip = 0;
+
+  int64_t channels = 0;
+  const float* bias = nullptr;      // or none
+  const float* residual = nullptr;  // or none; may be out
+  int64_t residual_pixel = 0;
+  float* out = nullptr;
+  int64_t out_pixel = 0;
+  float low = 0, high = 0;
+};
+
+/// Whether a kernel is made for windows of such rows: it loads columns once for all results that read them.
+constexpr bool has_tile_kernel(int64_t taps, int64_t stride, int64_t dilation) {
+  if (dilation != 1) return false;
+  return stride == 1 ? taps <= 3 || taps == 5 || taps == 7 : stride == 2 && (taps == 3 || taps == 5);
+}
+
+/// Adds row after row, in each tap after tap: results do not depend on the others of their tile.
+void run_tile(const Tile& tile);
+/// Its plain twin, with sums in f64.
+void run_tile_plain(const Tile& tile);
+
+}  // namespace ingot::kernels::depthwise
