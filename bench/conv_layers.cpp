@@ -1,0 +1,61 @@
+#include "conv_layers.h"
+
+#include <algorithm>
+#include <random>
+
+#include "ingot/models.h"
+
+using namespace ingot;
+
+std::vector<Layer> layers_of(const std::string& net, int64_t batch) {
+  const NoGrad no_grad;
+  const auto model = make_model(net);
+  model->eval();
+  std::vector<Layer> layers;
+  const auto sizes = [](const Tensor& t) {
+    std::vector<int64_t> out;
+    for (const Dim& d : t.shape()) out.push_back(d.value());
+    return out;
+  };
+  for (Module* m : model->modules()) {
+    const auto* conv = dynamic_cast<Conv2d*>(m);
+    if (conv == nullptr) continue;
+    m->on_forward([&, conv](const Module&, const Tensors& in, Tensors& out) {
+       const auto& o = conv->options;
+       Layer layer{sizes(in[0]), sizes(conv->weight), sizes(out[0]), {o.stride, o.dilation, o.padding, o.groups}};
+       for (Layer& l : layers)
+         if (l.x == layer.x && l.weight == layer.weight && l.geometry.stride == layer.geometry.stride) {
+           ++l.count;
+           return;
+         }
+       layers.push_back(layer);
+     }).keep();
+  }
+  model->call({zeros({batch, 3, 224, 224})});
+  return layers;
+}
+
+std::vector<float> random_values(const std::vector<int64_t>& sizes, float scale) {
+  static std::mt19937 engine(1);
+  std::normal_distribution<float> normal(0, scale);
+  int64_t count = 1;
+  for (const int64_t s : sizes) count *= s;
+  std::vector<float> out(static_cast<size_t>(count));
+  for (float& v : out) v = normal(engine);
+  return out;
+}
+
+Array channels_last(std::vector<float>& values, const std::vector<int64_t>& s) {
+  Array a{.data = values.data(), .rank = 4};
+  std::copy(s.begin(), s.end(), a.shape.begin());
+  a.strides = {s[1] * s[2] * s[3], 1, s[3] * s[1], s[1]};
+  return a;
+}
+
+Memory::Memory(size_t packed_bytes, size_t scratch_bytes) : packed(packed_bytes + 64), scratch(scratch_bytes + 64) {
+  const auto aligned = [](std::vector<std::byte>& v) {
+    return v.data() + (64 - reinterpret_cast<uintptr_t>(v.data()) % 64) % 64;
+  };
+  weights = aligned(packed);
+  work = aligned(scratch);
+}
