@@ -35,27 +35,19 @@ std::vector<Layer> layers_of(const std::string& net, int64_t batch) {
   return layers;
 }
 
-std::vector<float> random_values(const std::vector<int64_t>& sizes, float scale) {
+Values<float> random_values(const std::vector<int64_t>& sizes, float scale) {
   static std::mt19937 engine(1);
   std::normal_distribution<float> normal(0, scale);
   int64_t count = 1;
   for (const int64_t s : sizes) count *= s;
-  std::vector<float> out(static_cast<size_t>(count));
+  Values<float> out(static_cast<size_t>(count));
   for (float& v : out) v = normal(engine);
   return out;
 }
 
-Array channels_last(std::vector<float>& values, const std::vector<int64_t>& s) {
+Array channels_last(Values<float>& values, const std::vector<int64_t>& s) {
   Array a{.data = values.data(), .rank = 4};
   std::copy(s.begin(), s.end(), a.shape.begin());
   a.strides = {s[1] * s[2] * s[3], 1, s[3] * s[1], s[1]};
   return a;
-}
-
-Memory::Memory(size_t packed_bytes, size_t scratch_bytes) : packed(packed_bytes + 64), scratch(scratch_bytes + 64) {
-  const auto aligned = [](std::vector<std::byte>& v) {
-    return v.data() + (64 - reinterpret_cast<uintptr_t>(v.data()) % 64) % 64;
-  };
-  weights = aligned(packed);
-  work = aligned(scratch);
 }

@@ -32,10 +32,10 @@ struct Data {
         bias(random_values({l.x[1]}, 1)) {
     for (int side = 0; side < 2; ++side) y[side] = g, dx[side] = x, dweight[side] = weight;
   }
-  std::vector<float> x, g, weight, bias, y[2], dx[2], dweight[2];
+  Values<float> x, g, weight, bias, y[2], dx[2], dweight[2];
 };
 
-Array weight_of(std::vector<float>& values, const Layer& l) {
+Array weight_of(Values<float>& values, const Layer& l) {
   return row_major(values.data(), DType::f32, {l.weight[0], 1, l.weight[2], l.weight[3]});
 }
 
@@ -97,7 +97,7 @@ class OneDnn {
                            : dnnl::convolution_forward::desc(kind, kAlgorithm, x, weight, y, strides(), dilations(),
                                                              begin(), end());
   }
-  memory packed(std::vector<float>& weight, const memory::desc& desc) {
+  memory packed(Values<float>& weight, const memory::desc& desc) {
     memory from({weight_dims_, kF32, memory::format_tag::goihw}, engine_, weight.data()), to(desc, engine_);
     dnnl::reorder(from, to).execute(stream_, from, to);
     stream_.wait();
@@ -140,7 +140,7 @@ class Ours {
 constexpr const char* kNames[] = {"forward", "grad input", "grad weight"};
 constexpr size_t kWhat = 1;
 
-void check_equal(const std::vector<float>& expected, const std::vector<float>& got, const char* what) {
+void check_equal(const Values<float>& expected, const Values<float>& got, const char* what) {
   float largest = 1;
   for (const float v : expected) largest = std::max(largest, std::abs(v));
   for (size_t i = 0; i < got.size(); ++i)

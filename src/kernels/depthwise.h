@@ -52,31 +52,31 @@ struct ColumnTile {
 /// A correlation whose columns are cut into tiles, which depends on its sizes alone.
 class Rows {
  public:
-  Rows(const Correlation& correlation, Scratch& scratch);
+  Rows(const Correlation& correlation, int64_t images, int64_t channels, Scratch& scratch);
   /// Fills the scratch.
   void cut();
 
-  int64_t height() const { return c_.y_size.height; }
   int64_t tiles() const { return tiles_; }
   int64_t first_of(int64_t tile) const { return tile < tiles_ ? columns_[tile].first : c_.y_size.width; }
 
-  /// Some channels of image n's row, the results of tiles [begin, end). `out` and `residual`: where the row begins.
+  /// The results of tiles [begin, end) of image n's row. `out` and `residual`: where the row begins.
   struct Piece {
     int64_t n, row, begin, end;
-    int64_t channel, channels;  // the first is one of a strip's beginning
-    const float* residual;      // or none
+    const float* residual;  // or none
     int64_t residual_pixel;
     float* out;
     int64_t out_pixel;
   };
   void run(const Piece& piece) const;
-  /// The same where the correlation has its results.
-  void run(int64_t n, int64_t row, int64_t begin, int64_t end, int64_t channel, int64_t channels) const;
+  /// A whole row, where the correlation has its results.
+  void run(int64_t n, int64_t row) const;
 
  private:
   const Correlation& c_;
+  int64_t channels_;
   ColumnTile* columns_;
   int64_t tiles_ = 0;
+  bool fetches_;  // x comes from memory rather than from a cache
 };
 
 /// Runs correlations of one batch and number of channels whose results have about the same sizes.

@@ -9,7 +9,7 @@ namespace ingot::kernels::depthwise {
 /// tier read them.
 inline constexpr int64_t kStrip = 16;
 /// Results of a tile at most.
-inline constexpr int kMostWidth = 8;
+inline constexpr int kMostWidth = 7;
 
 /// Some results of a row, on some channels:
 ///   y[i][c] = clip(bias[c] + sum over rows u and taps v of x[u][i * stride + v * dilation][c] * weights[u][v][c]
@@ -37,6 +37,9 @@ struct Tile {
   float* out = nullptr;
   int64_t out_pixel = 0;
   float low = 0, high = 0;
+
+  // Or none: as many rows of x as the stride has, from the column on that the next tile reads first. Fetched meanwhile.
+  const float* next = nullptr;
 };
 
 /// Whether a kernel is made for windows of such rows: it loads columns once for all results that read them.
@@ -45,7 +48,8 @@ constexpr bool has_tile_kernel(int64_t taps, int64_t stride, int64_t dilation) {
   return stride == 1 ? taps <= 3 || taps == 5 || taps == 7 : stride == 2 && (taps == 3 || taps == 5);
 }
 
-/// Adds row after row, in each tap after tap: results do not depend on the others of their tile.
+/// Adds row after row, in each tap after tap (at a stride of 2 every other one, then the others): results do not depend
+/// on the others of their tile.
 void run_tile(const Tile& tile);
 /// Its plain twin, with sums in f64.
 void run_tile_plain(const Tile& tile);

@@ -51,34 +51,51 @@ HWY_INLINE void write_results(const Tile& t, int64_t c, const V (&sums)[W]) {
   }
 }
 
-/// K taps at a distance of 1, results S columns apart: each column is loaded once a row.
+/// K taps at a distance of 1, results S columns apart. A row is taken as S rows of every S-th column, so that results
+/// read neighbours: a column is loaded once and handed on from result to result, tap after tap.
 template <int K, int S>
 struct Window {
+  static constexpr int kStride = S;
+
   template <int W, bool kWhole>
   static HWY_INLINE void add_rows(const Tile& t, int64_t c, V (&sums)[W]) {
-    constexpr int kColumns = (W - 1) * S + K;
     const float* row = t.x + c;
     const float* weights = t.weights + c / kStrip * t.weight_strip + c % kStrip;
     for (int u = 0; u < t.rows; ++u, row += t.x_row, weights += t.weight_row) {
-      V taps[K];
-      INGOT_UNROLL
-      for (int v = 0; v < K; ++v) taps[v] = load(weights + v * kStrip);
-      const float* x = row;
-      INGOT_UNROLL
-      for (int j = 0; j < kColumns; ++j, x += t.x_pixel) {
-        // Of columns further inside a result would lie outside.
-        if ((j < K - 1 && j < t.begin) || (j > kColumns - K && j >= t.end)) continue;
-        const V pixel = read<kWhole>(x, t.channels - c);
-        INGOT_UNROLL
-        for (int i = 0; i < W; ++i)
-          if (j >= i * S && j < i * S + K) sums[i] = hn::MulAdd(pixel, taps[j - i * S], sums[i]);
-      }
+      add_taps<0, W, kWhole>(t, t.channels - c, row, weights, sums);
+      if constexpr (S > 1) add_taps<1, W, kWhole>(t, t.channels - c, row, weights, sums);
     }
+  }
+
+ private:
+  /// Those taps that lie on the columns kFirst, kFirst + S, ...
+  template <int kFirst, int W, bool kWhole>
+  static HWY_INLINE void add_taps(const Tile& t, int64_t count, const float* row, const float* weights, V (&sums)[W]) {
+    constexpr int kTaps = (K - kFirst + S - 1) / S;
+    V columns[W];  // column i is at i % W
+    INGOT_UNROLL
+    for (int i = 0; i < W; ++i) columns[i] = read_column<W, kWhole>(t, count, row, i * S + kFirst);
+    INGOT_UNROLL
+    for (int v = 0; v < kTaps; ++v) {
+      if (v > 0) columns[(v - 1) % W] = read_column<W, kWhole>(t, count, row, (W - 1 + v) * S + kFirst);
+      const V tap = load(weights + (v * S + kFirst) * kStrip);
+      INGOT_UNROLL
+      for (int i = 0; i < W; ++i) sums[i] = hn::MulAdd(columns[(i + v) % W], tap, sums[i]);
+    }
+  }
+
+  template <int W, bool kWhole>
+  static HWY_INLINE V read_column(const Tile& t, int64_t count, const float* row, int j) {
+    // Of columns further inside a result would lie outside.
+    constexpr int kColumns = (W - 1) * S + K;
+    if ((j < K - 1 && j < t.begin) || (j > kColumns - K && j >= t.end)) return hn::Zero(F32());
+    return read<kWhole>(row + j * t.x_pixel, count);
   }
 };
 
 /// Any number of taps at any distance.
 struct AnyWindow {
+  static constexpr int kStride = 1;
   template <int W, bool kWhole>
   static HWY_INLINE void add_rows(const Tile& t, int64_t c, V (&sums)[W]) {
     const float* row = t.x + c;
@@ -104,10 +121,27 @@ HWY_INLINE void run_vector(const Tile& t, int64_t c) {
   write_results<W, kWhole>(t, c, sums);
 }
 
+/// A vector's share of as many columns as the tile's results are apart from the next tile's.
+template <int W, int S>
+HWY_INLINE void fetch_columns(const Tile& t, const float*& next) {
+  constexpr int64_t kLine = 16, kShare = W * S * kLanes;
+  INGOT_UNROLL
+  for (int u = 0; u < S; ++u) {
+    INGOT_UNROLL
+    for (int64_t at = 0; at < kShare; at += kLine) __builtin_prefetch(next + u * t.x_row + at);
+  }
+  next += kShare;
+}
+
 template <class Windows, int W>
-void run(const Tile& t) {
+void run(const Tile& tile) {
+  const Tile t = tile;  // which stores of results cannot change
   int64_t c = 0;
-  for (; c + kLanes <= t.channels; c += kLanes) run_vector<Windows, W, true>(t, c);
+  const float* next = t.next;
+  for (; c + kLanes <= t.channels; c += kLanes) {
+    if (next != nullptr) fetch_columns<W, Windows::kStride>(t, next);
+    run_vector<Windows, W, true>(t, c);
+  }
   if (c < t.channels) run_vector<Windows, W, false>(t, c);
 }
 

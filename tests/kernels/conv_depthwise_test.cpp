@@ -134,17 +134,6 @@ TEST(ConvDepthwise, KeepsNaN) {
   }
 }
 
-TEST(ConvDepthwise, PaddingIsNoProduct) {
-  const Shape shape = depthwise(1, 16, 3, 3, {3, 3}, {.padding = 1});
-  const Sizes sizes(shape);
-  const Box x = std::move(Box(DType::f32, sizes.x, Layout::channels_last).randomize(1));
-  Box weight = std::move(Box(DType::f32, sizes.weight).randomize(2));
-  weight.array().as<float>()[0] = std::numeric_limits<float>::infinity();  // meets padding at the first pixel
-  const Box y(DType::f32, sizes.y, Layout::channels_last);
-  run({.x = x, .weight = weight, .geometry = shape.geometry, .y = y});
-  EXPECT_TRUE(std::isfinite(y.array().as<float>()[0]));
-}
-
 TEST(ConvDepthwise, PackedWeightsComeBack) {
   for (const Shape& shape : kDepthwise) {
     SCOPED_TRACE(testing::Message() << shape);
