@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/isa.h"
 #include "base/math.h"
+#include "kernels/conv_depthwise.h"
 #include "kernels/conv_gemm.h"
 #include "kernels/conv_onednn.h"
 #include "kernels/conv_winograd.h"
@@ -23,10 +24,17 @@ constexpr int kWeight = 1;
 
 int64_t groups_of(const Attrs& attrs) { return std::get<Dim>(attrs.field("groups")).value(); }
 
+/// Whether our own convolutions, which take slices, should: without vectors they are slow, and a copy is the lesser
+/// evil.
+bool is_fast(const Spec& weight) { return weight.dtype == DType::f32 && active_isa() >= Isa::avx2; }
+// With groups there may be few outputs a product.
+bool takes_slices(const Spec& weight, const Attrs& attrs) { return is_fast(weight) && groups_of(attrs) == 1; }
+
 /// oneDNN with the weights in the layout of its choice.
 struct OneDnn {
   static constexpr std::string_view kName = "onednn_packed";
   static constexpr bool kFastMath = false;
+  static constexpr auto kTakesSlices = nullptr;
   static bool supports(const kernels::ConvArgs& a) { return kernels::conv_onednn_packed_bytes(a) > 0; }
   static size_t scratch(const kernels::ConvArgs& a, const void* packed) {
     return kernels::conv_onednn_packed_scratch(a, packed);
@@ -49,6 +57,7 @@ struct OneDnn {
 struct Products {
   static constexpr std::string_view kName = "gemm";
   static constexpr bool kFastMath = false;
+  static constexpr auto kTakesSlices = &takes_slices;
   static bool supports(const kernels::ConvArgs& a) { return kernels::conv_gemm_supports(a); }
   static size_t scratch(const kernels::ConvArgs& a, const void*) { return kernels::conv_gemm_scratch(a); }
   static void run(const kernels::ConvArgs& a, const void* packed, void* scratch) {
@@ -65,11 +74,33 @@ struct Products {
   }
 };
 
-/// The same for 3x3 convolutions with fewer multiplications and more rounding.
+/// The same for as many groups as channels.
+struct Depthwise {
+  static constexpr std::string_view kName = "depthwise";
+  static constexpr bool kFastMath = false;
+  static constexpr auto kTakesSlices = +[](const Spec& weight, const Attrs& attrs) {
+    return is_fast(weight) && weight.shape[1] == Dim(1) && weight.shape[0] == Dim(groups_of(attrs));
+  };
+  static bool supports(const kernels::ConvArgs& a) { return kernels::conv_depthwise_supports(a); }
+  static size_t scratch(const kernels::ConvArgs& a, const void*) { return kernels::conv_depthwise_scratch(a); }
+  static void run(const kernels::ConvArgs& a, const void* packed, void* scratch) {
+    kernels::conv_depthwise(a, packed, scratch);
+  }
+  static size_t bytes(const kernels::ConvArgs& a) { return kernels::conv_depthwise_packed_bytes(a); }
+  static std::string form(const kernels::ConvArgs&) { return kernels::conv_depthwise_packed_format(); }
+  static void pack(const kernels::ConvArgs& a, void* packed) { kernels::conv_depthwise_pack(a, packed); }
+  static void check(const Array& weight, int64_t groups, std::span<const std::byte> packed, std::string_view form) {
+    kernels::check_conv_depthwise_packed(weight, groups, packed, form);
+  }
+  static void unpack(const void* packed, int64_t, const Array& dense) { kernels::conv_depthwise_unpack(packed, dense); }
+};
+
+/// Products for 3x3 convolutions with fewer multiplications and more rounding.
 template <int m>
 struct Winograd {
   static constexpr std::string_view kName = m == 2 ? "winograd2" : "winograd4";
   static constexpr bool kFastMath = true;
+  static constexpr auto kTakesSlices = &takes_slices;
   static bool supports(const kernels::ConvArgs& a) { return kernels::conv_winograd_supports(a); }
   static size_t scratch(const kernels::ConvArgs& a, const void*) { return kernels::conv_winograd_scratch(m, a); }
   static void run(const kernels::ConvArgs& a, const void* packed, void* scratch) {
@@ -87,11 +118,6 @@ struct Winograd {
   }
 };
 
-// With groups there may be few outputs a product, without vectors it is slow: then a copy is the lesser evil.
-bool takes_slices(const Spec& weight, const Attrs& attrs) {
-  return weight.dtype == DType::f32 && groups_of(attrs) == 1 && active_isa() >= Isa::avx2;
-}
-
 template <class Kernel, kernels::ConvArgs (*kArgs)(const EvalArgs&)>
 constexpr Tactic conv_tactic(std::string_view op) {
   return {
@@ -99,7 +125,7 @@ constexpr Tactic conv_tactic(std::string_view op) {
       .op = op,
       .packed = kWeight,
       .fast_math = Kernel::kFastMath,
-      .takes_slices = std::is_same_v<Kernel, OneDnn> ? nullptr : takes_slices,
+      .takes_slices = Kernel::kTakesSlices,
       .supports = [](const EvalArgs& a) { return Kernel::supports(kArgs(a)); },
       // Asked for before any call: a plan from a file may name a tactic that cannot do what it says.
       .scratch =
@@ -138,6 +164,8 @@ constexpr Tactic kTactics[] = {
     conv_tactic<Winograd<2>, conv2d_fused_args>("conv2d_fused"),
     conv_tactic<Winograd<4>, conv2d_args>("conv2d"),
     conv_tactic<Winograd<4>, conv2d_fused_args>("conv2d_fused"),
+    conv_tactic<Depthwise, conv2d_args>("conv2d"),
+    conv_tactic<Depthwise, conv2d_fused_args>("conv2d_fused"),
     conv_tactic<Products, conv2d_args>("conv2d"),
     conv_tactic<Products, conv2d_fused_args>("conv2d_fused"),
     conv_tactic<OneDnn, conv2d_args>("conv2d"),

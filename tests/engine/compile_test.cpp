@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "networks.h"
 
@@ -9,6 +10,8 @@ namespace ingot::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::ThrowsMessage;
@@ -123,6 +126,29 @@ TEST(Compile, TacticsCanBeForced) {
               ThrowsMessage<Error>(HasSubstr("no tactic 'magic'")));
   EXPECT_THAT([&] { compile(graph, {.forced_tactics = {{"nobody", "eval"}}}); },
               ThrowsMessage<Error>(HasSubstr("no such step")));
+}
+
+TEST(Compile, DepthwiseConvolutionsHaveATacticOfTheirOwn) {
+  const Graph graph = traced(
+      [](const Tensors& in) {
+        const Tensor h = relu6(conv2d(in[0], random({20, 1, 3, 3}, 1), random({20}, 2), {.padding = 1, .groups = 20}));
+        return Tensors{conv2d(h, random({20, 1, 5, 5}, 3), {}, {.stride = 2, .padding = 2, .groups = 20})};
+      },
+      {{4, 20, 13, 12}});
+  BuildReport report;
+  expect_runs_as(compile(graph, {}, &report), graph, {1, 4});
+  ASSERT_EQ(report.tactics.size(), 2U);
+  std::map<std::string, std::string> forced;
+  for (const TacticChoice& choice : report.tactics) {
+    EXPECT_THAT(choice.times, Contains(Field(&TacticTime::tactic, "depthwise")));
+    forced[choice.step] = "depthwise";
+  }
+  const Engine engine = compile(graph, {.forced_tactics = {forced.begin(), forced.end()}}, &report);
+  for (const TacticChoice& choice : report.tactics) EXPECT_EQ(choice.chosen, "depthwise");
+  expect_runs_as(engine, graph, {1, 2, 5});
+  const auto path = temporary("depthwise.ingot");
+  engine.save(path);
+  expect_runs_as(Engine::load(path), graph, {3});
 }
 
 TEST(Compile, AConcatWithAPartInPlaceCannotBeForcedToEval) {

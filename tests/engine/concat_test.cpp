@@ -50,6 +50,16 @@ TEST(Concat, AConvolutionWritesStraightIntoChannels) {
   EXPECT_EQ(copies_of(net, {.time_tactics = false}), 0);
 }
 
+TEST(Concat, ADepthwiseConvolutionWritesStraightIntoChannels) {
+  if (active_isa() < Isa::avx2) GTEST_SKIP() << "our own convolution is not chosen without vectors";
+  const auto net = [](const Tensors& in) {
+    const Tensor a = conv2d(in[0], random({6, 1, 3, 3}, 1) * 0.3, {}, {.padding = 1, .groups = 6});
+    return Tensors{concat({a, relu(in[0])}, 1)};
+  };
+  for (const ConcatPart& p : parts_of(net)) EXPECT_TRUE(p.in_place) << p.part << " " << p.reason;
+  EXPECT_EQ(copies_of(net, {.time_tactics = false}), 0);
+}
+
 TEST(Concat, AConvolutionOfGroupsWritesStraightOnlyWhereThePartIsDense) {
   const auto conv = [](const Tensor& x, uint64_t key) {
     return conv2d(x, random({4, 3, 3, 3}, key) * 0.3, {}, {.padding = 1, .groups = 2});

@@ -84,7 +84,7 @@ TEST(Validate, ATacticThatDoesNotSupportTheCallIsRefused) {
   EngineData data = compile(graph, {.time_tactics = false}).data();
   data.plan.steps[0].tactic = "gemm";
   EXPECT_NO_THROW(Binding(data, data.plan.examples(), 0));
-  for (const char* tactic : {"winograd2", "winograd4"}) {
+  for (const char* tactic : {"winograd2", "winograd4", "depthwise"}) {
     data.plan.steps[0].tactic = tactic;
     EXPECT_THAT([&] { Binding(data, data.plan.examples(), 0); },
                 ThrowsMessage<Error>(HasSubstr("does not support this call")));
