@@ -33,4 +33,24 @@ size_t conv_depthwise_scratch(const ConvArgs& args);
 /// it.
 void conv_depthwise(const ConvArgs& args, const void* packed, void* scratch);
 
+/// conv2d_grad_input of a depthwise convolution: the correlation of g with the turned weights, at a stride one for each
+/// remainder of rows and columns, so that nothing is multiplied by the zeros that a stride would insert. Strides up to
+/// 4 without dilation, or stride 1. Bits as conv_depthwise's.
+bool conv_depthwise_grad_input_supports(const Array& g, const Array& weight, const ConvGeometry& geometry,
+                                        const Array& dx);
+size_t conv_depthwise_grad_input_scratch(const Array& g, const Array& weight, const ConvGeometry& geometry,
+                                         const Array& dx);
+void conv_depthwise_grad_input(const Array& g, const Array& weight, const ConvGeometry& geometry, const Array& dx,
+                               void* scratch);
+
+/// conv2d_grad_weight of a depthwise convolution whose kernel is 3, 5 or (stride 1) 7 wide without dilation, at strides
+/// 1 and 2 along a row. f32; dweight of any strides. The sum over pixels is cut into parts by shape, which are added in
+/// order: bits do not depend on threads.
+bool conv_depthwise_grad_weight_supports(const Array& x, const Array& g, const ConvGeometry& geometry,
+                                         const Array& dweight);
+size_t conv_depthwise_grad_weight_scratch(const Array& x, const Array& g, const ConvGeometry& geometry,
+                                          const Array& dweight);
+void conv_depthwise_grad_weight(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight,
+                                void* scratch);
+
 }  // namespace ingot::kernels

@@ -3,7 +3,8 @@
 #include "base/array.h"
 #include "kernels/conv.h"
 
-/// What our own convolutions want of activations. Internal to conv_gemm.cpp and conv_winograd.cpp.
+/// What our own convolutions want of activations. Internal to conv_gemm.cpp, conv_winograd.cpp
+/// and depthwise ones.
 namespace ingot::kernels {
 
 /// A channels-last array whose channels lie side by side: the distance of pixels, rows and images.
@@ -24,6 +25,13 @@ inline bool has_own_form(const ConvArgs& a) {
   if (!fits(a.x) || !fits(a.y) || (a.residual && !fits(a.residual)) || a.weight.shape[1] == 0) return false;
   if (a.bias && (a.bias.dtype != DType::f32 || (a.bias.shape[0] > 1 && a.bias.strides[0] != 1))) return false;
   return a.activation != Activation::hardsigmoid || (a.alpha == 1.0 / 6 && a.beta == 0.5);
+}
+
+/// Whether a depthwise convolution's gradients are f32, channels side by side in both activations.
+inline bool has_own_planes(const Array& g, const Array& weight, int64_t groups, const Array& x) {
+  const auto fits = [](const Array& array) { return array.dtype == DType::f32 && has_adjacent_channels(array); };
+  return fits(g) && fits(x) && weight.dtype == DType::f32 && weight.shape[1] == 1 && groups == x.shape[1] &&
+         groups == g.shape[1];
 }
 
 }  // namespace ingot::kernels

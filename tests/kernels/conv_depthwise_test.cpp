@@ -189,6 +189,105 @@ TEST(ConvDepthwise, EmptyBatchIsNoWork) {
   run({.x = x, .weight = weight, .geometry = shape.geometry, .y = y});
 }
 
+/// Both gradients, beside the plain kernels', with guard bytes around results and scratch.
+void check_gradients(const Shape& shape, Layout layout, Layout weight_layout) {
+  const Sizes sizes(shape);
+  const ConvGeometry& geometry = shape.geometry;
+  const Box x = std::move(Box(DType::f32, sizes.x, layout).randomize(1));
+  const Box weight = std::move(Box(DType::f32, sizes.weight, weight_layout).randomize(2));
+  const Box g = std::move(Box(DType::f32, sizes.y, layout).randomize(3));
+  if (conv_depthwise_grad_input_supports(g, weight, geometry, x)) {
+    const Box dx(DType::f32, sizes.x, layout), expected(DType::f32, sizes.x);
+    GuardedScratch scratch(conv_depthwise_grad_input_scratch(g, weight, geometry, dx));
+    conv_depthwise_grad_input(g, weight, geometry, dx, scratch.data());
+    EXPECT_TRUE(scratch.guard_holds());
+    conv2d_grad_input_reference(g, weight, geometry, expected);
+    expect_close(dx, expected, sizes.input_terms(shape));
+  }
+  if (conv_depthwise_grad_weight_supports(x, g, geometry, weight)) {
+    const Box dweight(DType::f32, sizes.weight, weight_layout), expected(DType::f32, sizes.weight);
+    GuardedScratch scratch(conv_depthwise_grad_weight_scratch(x, g, geometry, dweight));
+    conv_depthwise_grad_weight(x, g, geometry, dweight, scratch.data());
+    EXPECT_TRUE(scratch.guard_holds());
+    conv2d_grad_weight_reference(x, g, geometry, expected);
+    expect_close(dweight, expected, sizes.weight_terms());
+  }
+}
+
+TEST(ConvDepthwise, GradientsMatchThePlainKernels) {
+  for (const Shape& shape : kDepthwise)
+    for (const Layout layout : {Layout::channels_last, Layout::channel_slice}) {
+      SCOPED_TRACE(testing::Message() << shape << " " << name_of(layout));
+      check_gradients(shape, layout, Layout::row_major);
+    }
+}
+
+TEST(ConvDepthwise, GradientsOfEveryWidth) {
+  for (const Pair kernel : {Pair(3), Pair(5), Pair(7), Pair(2, 4)})
+    for (const int64_t stride : {1, 2, 3})
+      for (int64_t width = kernel.w; width <= 20; ++width) {
+        const Shape shape =
+            depthwise(1, 23, 9, width, kernel, {.stride = stride, .padding = kernel.h / 2 + kernel.w / 4});
+        SCOPED_TRACE(testing::Message() << shape);
+        check_gradients(shape, Layout::channels_last, Layout::channels_last);
+      }
+}
+
+TEST(ConvDepthwise, GradientsOfRandomShapes) {
+  std::mt19937 random(6);
+  for (int i = 0; i < test::cases(300); ++i) {
+    const Shape shape = random_depthwise(random);
+    SCOPED_TRACE(testing::Message() << "seed 6, case " << i << ": " << shape);
+    check_gradients(shape, random() % 2 == 0 ? Layout::channels_last : Layout::channel_slice, Layout::transposed);
+    if (HasFailure()) return;
+  }
+}
+
+TEST(ConvDepthwise, GradientsOfAnEmptyBatch) {
+  const Shape shape = depthwise(0, 6, 7, 7, {3, 3}, {.padding = 1});
+  check_gradients(shape, Layout::channels_last, Layout::row_major);  // that of the weight is zero
+}
+
+TEST(ConvDepthwise, GradientsDoNotDependOnThreads) {
+  for (const Shape& shape : {depthwise(3, 24, 13, 14, {3, 3}, {.padding = 1}),
+                             depthwise(2, 200, 7, 7, {5, 5}, {.stride = 2, .padding = 2})}) {
+    SCOPED_TRACE(testing::Message() << shape);
+    const Sizes sizes(shape);
+    const Box x = std::move(Box(DType::f32, sizes.x, Layout::channels_last).randomize(1));
+    const Box weight = std::move(Box(DType::f32, sizes.weight).randomize(2));
+    const Box g = std::move(Box(DType::f32, sizes.y, Layout::channels_last).randomize(3));
+    const int before = num_threads();
+    std::vector<double> dx_of_one, dweight_of_one;
+    for (const int threads : {1, 2, 4}) {
+      set_num_threads(threads);
+      const Box dx(DType::f32, sizes.x, Layout::channels_last), dweight(DType::f32, sizes.weight);
+      GuardedScratch scratch(std::max(conv_depthwise_grad_input_scratch(g, weight, shape.geometry, dx),
+                                      conv_depthwise_grad_weight_scratch(x, g, shape.geometry, dweight)));
+      conv_depthwise_grad_input(g, weight, shape.geometry, dx, scratch.data());
+      conv_depthwise_grad_weight(x, g, shape.geometry, dweight, scratch.data());
+      if (threads == 1) dx_of_one = dx.values(), dweight_of_one = dweight.values();
+      EXPECT_EQ(dx.values(), dx_of_one) << threads << " threads";
+      EXPECT_EQ(dweight.values(), dweight_of_one) << threads << " threads";
+    }
+    set_num_threads(before);
+  }
+}
+
+TEST(ConvDepthwise, GradientsRefuseWhatTheyCannot) {
+  const auto refuses = [](const Shape& shape, Layout layout) {
+    const Sizes sizes(shape);
+    const Box x(DType::f32, sizes.x, layout), weight(DType::f32, sizes.weight), g(DType::f32, sizes.y, layout);
+    return std::pair(!conv_depthwise_grad_input_supports(g, weight, shape.geometry, x),
+                     !conv_depthwise_grad_weight_supports(x, g, shape.geometry, weight));
+  };
+  const auto last = Layout::channels_last;
+  EXPECT_EQ(refuses(kDepthwise[0], last), std::pair(false, false));
+  EXPECT_EQ(refuses(kDepthwise[0], Layout::row_major), std::pair(true, true));
+  EXPECT_EQ(refuses(depthwise(1, 8, 9, 9, {3, 3}, {.stride = 2, .dilation = 2}), last), std::pair(true, true));
+  EXPECT_EQ(refuses(depthwise(1, 8, 9, 9, {2, 2}, {}), last), std::pair(false, true));
+  EXPECT_EQ(refuses({1, 8, 9, 9, 16, {3, 3}, {.groups = 8}}, last), std::pair(true, true));
+}
+
 /// Tiles of every kernel, the micro-kernel beside its plain twin.
 TEST(Depthwise, TheMicroKernelMatchesItsTwin) {
   std::mt19937 random(5);

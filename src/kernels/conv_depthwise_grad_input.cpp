@@ -1,0 +1,108 @@
+#include <algorithm>
+#include <array>
+#include <tuple>
+
+#include "base/parallel.h"
+#include "kernels/conv_depthwise.h"
+#include "kernels/conv_views.h"
+#include "kernels/depthwise.h"
+
+namespace ingot::kernels {
+namespace {
+
+using depthwise::kStrip;
+
+constexpr int64_t kMostStride = 4;
+
+/// Places first, first + stride, ... of one dimension of dx, and the taps first_tap, first_tap + stride, ... of the
+/// kernel that meet them: place number m reads g at m - pad, m - pad + dilation, ... by these taps, the last one first.
+struct Remainder {
+  int64_t places, first_tap, taps, pad;
+
+  Remainder(int64_t first, int64_t size, int64_t kernel, int64_t stride, int64_t dilation, int64_t padding)
+      : places((size - first + stride - 1) / stride),
+        first_tap((first + padding) % stride),
+        taps(std::max<int64_t>(0, (kernel - first_tap + stride - 1) / stride)),
+        pad((taps - 1) * dilation - (first + padding) / stride) {}
+};
+
+/// The weights of some taps, turned round, as depthwise::Correlation wants them.
+void pack_turned(const Array& weight, const Remainder& rows, const Remainder& columns, const Pair& stride, float* to) {
+  const int64_t taps = rows.taps * columns.taps, channels = weight.shape[0];
+  parallel_for(depthwise::strips_of(channels), 16, [&](int64_t begin, int64_t end) {
+    for (int64_t strip = begin; strip < end; ++strip) {
+      const float* const from = weight.as<float>() + strip * kStrip * weight.strides[0];
+      const int64_t count = std::min(kStrip, channels - strip * kStrip);
+      float* out = to + strip * taps * kStrip;
+      for (int64_t u = rows.taps - 1; u >= 0; --u)
+        for (int64_t v = columns.taps - 1; v >= 0; --v, out += kStrip) {
+          const float* tap = from + (rows.first_tap + u * stride.h) * weight.strides[2] +
+                             (columns.first_tap + v * stride.w) * weight.strides[3];
+          for (int64_t c = 0; c < count; ++c) out[c] = tap[c * weight.strides[0]];
+          std::fill(out + count, out + kStrip, 0.0f);
+        }
+    }
+  });
+}
+
+/// A correlation for each remainder of rows and of columns.
+class Remainders {
+ public:
+  Remainders(const Array& g, const Array& weight, const ConvGeometry& geometry, const Array& dx, Scratch& scratch) {
+    const auto& [stride, dilation, pad] = std::tie(geometry.stride, geometry.dilation, geometry.padding);
+    const View whole = view_of(dx);
+    for (int64_t h = 0; h < std::min(stride.h, dx.shape[2]); ++h)
+      for (int64_t w = 0; w < std::min(stride.w, dx.shape[3]); ++w) {
+        const Remainder rows(h, dx.shape[2], weight.shape[2], stride.h, dilation.h, pad.top);
+        const Remainder columns(w, dx.shape[3], weight.shape[3], stride.w, dilation.w, pad.left);
+        const Pair kernel(rows.taps, columns.taps);
+        float* const weights = scratch.array<float>(depthwise::weights_size(weight.shape[0], kernel));
+        if (weights != nullptr) pack_turned(weight, rows, columns, stride, weights);
+        all_[count_++] = {.x = g.as<float>(),
+                          .x_view = view_of(g),
+                          .x_size = {g.shape[2], g.shape[3]},
+                          .weights = weights,
+                          .kernel = kernel,
+                          .dilation = dilation,
+                          .top = rows.pad,
+                          .left = columns.pad,
+                          .y = dx.as<float>() + h * whole.row + w * whole.pixel,
+                          .y_view = {whole.pixel * stride.w, whole.row * stride.h, whole.image},
+                          .y_size = {rows.places, columns.places}};
+      }
+  }
+  std::span<const depthwise::Correlation> all() const { return {all_.data(), count_}; }
+
+ private:
+  std::array<depthwise::Correlation, kMostStride * kMostStride> all_;
+  size_t count_ = 0;
+};
+
+}  // namespace
+
+bool conv_depthwise_grad_input_supports(const Array& g, const Array& weight, const ConvGeometry& geometry,
+                                        const Array& dx) {
+  const auto fits = [](int64_t stride, int64_t dilation) {
+    return stride == 1 || (stride <= kMostStride && dilation == 1);
+  };
+  return has_own_planes(g, weight, geometry.groups, dx) && fits(geometry.stride.h, geometry.dilation.h) &&
+         fits(geometry.stride.w, geometry.dilation.w);
+}
+
+size_t conv_depthwise_grad_input_scratch(const Array& g, const Array& weight, const ConvGeometry& geometry,
+                                         const Array& dx) {
+  Scratch count(nullptr);
+  const Remainders remainders(g, weight, geometry, dx, count);
+  count.take(depthwise::scratch_bytes(remainders.all()));
+  return count.used();
+}
+
+void conv_depthwise_grad_input(const Array& g, const Array& weight, const ConvGeometry& geometry, const Array& dx,
+                               void* scratch) {
+  if (dx.numel() == 0) return;
+  Scratch memory(scratch);
+  const Remainders remainders(g, weight, geometry, dx, memory);
+  depthwise::run(remainders.all(), dx.shape[0], dx.shape[1], memory.take(depthwise::scratch_bytes(remainders.all())));
+}
+
+}  // namespace ingot::kernels
