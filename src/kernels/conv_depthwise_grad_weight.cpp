@@ -14,13 +14,15 @@ using depthwise::kStrip;
 /// What follows from the sizes alone. A job adds up some channels over a part of the rows of g, all images' in a row.
 struct Plan {
   int64_t channels, strips, rows, chunks, parts;
-  int64_t strip_size;  // floats
+  int64_t strip_size;    // floats
+  int64_t rows_at_once;  // of g: their cache lines, of which a vector is a half, should stay
   int64_t sums_size() const { return strips * strip_size; }
 
   Plan(const Array& g, const Array& dweight)
       : channels(g.shape[1]), strips(depthwise::strips_of(channels)), rows(g.shape[0] * g.shape[2]) {
-    constexpr int64_t kJobs = 16, kLeastStrips = 2, kLeastRows = 4;
+    constexpr int64_t kJobs = 16, kLeastStrips = 2, kLeastRows = 4, kPixels = 128;
     strip_size = dweight.shape[2] * dweight.shape[3] * kStrip;
+    rows_at_once = std::max<int64_t>(1, kPixels / g.shape[3]);
     chunks = std::clamp<int64_t>(strips / kLeastStrips, 1, kJobs);
     parts = std::clamp<int64_t>(kJobs / chunks, 1, std::max<int64_t>(1, rows / kLeastRows));
   }
@@ -47,34 +49,52 @@ class GradWeight {
     float* const sums = sums_ + part * plan_.sums_size() + first_strip * plan_.strip_size;
     std::fill(sums, sums + (end_strip - first_strip) * plan_.strip_size, 0.0f);
     const int64_t end = plan_.rows * (part + 1) / plan_.parts;
-    for (int64_t row = plan_.rows * part / plan_.parts; row < end; ++row)
-      add_row(row / g_.shape[2], row % g_.shape[2], first_strip, end_strip, sums);
+    for (int64_t row = plan_.rows * part / plan_.parts; row < end;) {
+      const int64_t n = row / g_.shape[2], i = row % g_.shape[2];
+      const int64_t last = std::min(g_.shape[2], i + std::min(plan_.rows_at_once, end - row));
+      int64_t count = 1;
+      while (i + count < last && taps_of(i + count) == taps_of(i)) ++count;
+      add_rows(n, i, count, first_strip, end_strip, sums);
+      row += count;
+    }
   }
 
-  void add_row(int64_t n, int64_t i, int64_t first_strip, int64_t end_strip, float* sums) const {
+  Taps taps_of(int64_t row) const {
+    return Taps(row * geometry_.stride.h - geometry_.padding.top, geometry_.dilation.h, dweight_.shape[2], x_.shape[2]);
+  }
+
+  /// Rows i to i + count of image n's gradient, which the same taps meet.
+  void add_rows(int64_t n, int64_t i, int64_t count, int64_t first_strip, int64_t end_strip, float* sums) const {
     const ConvGeometry& c = geometry_;
     const View x = view_of(x_), g = view_of(g_);
-    const int64_t channel = first_strip * kStrip, kh = dweight_.shape[2], kw = dweight_.shape[3];
-    const int64_t top = i * c.stride.h - c.padding.top, left = -c.padding.left;
-    const Taps taps(top, c.dilation.h, kh, x_.shape[2]);
-    depthwise::GradRow row{.taps = static_cast<int>(kw),
-                           .stride = c.stride.w,
-                           .channels = std::min(plan_.channels, end_strip * kStrip) - channel,
-                           .width = g_.shape[3],
-                           .g = g_.as<float>() + n * g.image + i * g.row + channel,
-                           .g_pixel = g.pixel,
-                           .x_row = c.dilation.h * x.row,
-                           .x_pixel = x.pixel,
-                           .column = left,
-                           .x_width = x_.shape[3],
-                           .sums_row = kw * kStrip,
-                           .sums_strip = plan_.strip_size};
+    const int64_t channel = first_strip * kStrip, kw = dweight_.shape[3], s = c.stride.w;
+    // Results whose taps are all padding are left out.
+    const int64_t first = std::max<int64_t>(0, (c.padding.left - kw + s) / s);
+    const int64_t last = std::min(g_.shape[3], (x_.shape[3] + c.padding.left + s - 1) / s);
+    if (first >= last) return;
+    const int64_t top = i * c.stride.h - c.padding.top, left = first * s - c.padding.left;
+    const Taps taps = taps_of(i);
+    depthwise::GradRows rows{.taps = static_cast<int>(kw),
+                             .stride = s,
+                             .channels = std::min(plan_.channels, end_strip * kStrip) - channel,
+                             .width = last - first,
+                             .count = count,
+                             .g = g_.as<float>() + n * g.image + i * g.row + first * g.pixel + channel,
+                             .g_row = g.row,
+                             .g_pixel = g.pixel,
+                             .x_step = c.stride.h * x.row,
+                             .x_row = c.dilation.h * x.row,
+                             .x_pixel = x.pixel,
+                             .column = left,
+                             .x_width = x_.shape[3],
+                             .sums_row = kw * kStrip,
+                             .sums_strip = plan_.strip_size};
     const int64_t most = depthwise::grad_rows(kw);
     for (int64_t u = taps.begin; u < taps.end; u += most) {
-      row.rows = static_cast<int>(std::min(most, taps.end - u));
-      row.x = x_.as<float>() + n * x.image + (top + u * c.dilation.h) * x.row + left * x.pixel + channel;
-      row.sums = sums + u * row.sums_row;
-      depthwise::add_grad_row(row);
+      rows.rows = static_cast<int>(std::min(most, taps.end - u));
+      rows.x = x_.as<float>() + n * x.image + (top + u * c.dilation.h) * x.row + left * x.pixel + channel;
+      rows.sums = sums + u * rows.sums_row;
+      depthwise::add_grad_rows(rows);
     }
   }
 

@@ -54,16 +54,17 @@ void run_tile(const Tile& tile);
 /// Its plain twin, with sums in f64.
 void run_tile_plain(const Tile& tile);
 
-/// A row of the output's gradient against rows of x, on some channels:
-///   sums[u][v][c] += sum over i in [0, width) of g[i][c] * x[u][i * stride + v][c]
-/// A column of x counts where it lies in [0, x_width).
-struct GradRow {
+/// Rows of the output's gradient against rows of x, on some channels:
+///   sums[u][v][c] += sum over r in [0, count), i in [0, width) of g[r][i][c] * x[r][u][i * stride + v][c]
+/// A column of x counts where it lies in [0, x_width); each result has one that counts.
+struct GradRows {
   int taps = 3, rows = 1;  // at most grad_rows(taps)
   int64_t stride = 1;
-  int64_t channels = 0, width = 0;
+  int64_t channels = 0, width = 0, count = 1;
   const float* g = nullptr;
-  int64_t g_pixel = 0;
+  int64_t g_row = 0, g_pixel = 0;
   const float* x = nullptr;  // of the first result's first tap, which may lie outside
+  int64_t x_step = 0;        // from a row of g to the next
   int64_t x_row = 0, x_pixel = 0;
   int64_t column = 0, x_width = 0;  // column: where x points
   float* sums = nullptr;            // as weights lie
@@ -76,6 +77,6 @@ constexpr bool has_grad_kernel(int64_t taps, int64_t stride, int64_t dilation) {
 /// Rows of taps whose sums stay in registers.
 constexpr int grad_rows(int64_t taps) { return taps == 3 ? 3 : taps == 5 ? 2 : 1; }
 
-void add_grad_row(const GradRow& row);
+void add_grad_rows(const GradRows& rows);
 
 }  // namespace ingot::kernels::depthwise
