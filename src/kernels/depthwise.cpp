@@ -24,6 +24,27 @@ int64_t blocks_of(const Correlation& c, int64_t images) {
 int64_t strips_of(int64_t channels) { return pieces_of(channels, kStrip); }
 int64_t weights_size(int64_t channels, Pair kernel) { return strips_of(channels) * kernel.h * kernel.w * kStrip; }
 
+Correlation correlation_of(const ConvArgs& a, const float* weights) {
+  const ConvGeometry& g = a.geometry;
+  Correlation c{.x = a.x.as<float>(),
+                .x_view = view_of(a.x),
+                .x_size = {a.x.shape[2], a.x.shape[3]},
+                .weights = weights,
+                .kernel = {a.weight.shape[2], a.weight.shape[3]},
+                .stride = g.stride,
+                .dilation = g.dilation,
+                .top = g.padding.top,
+                .left = g.padding.left,
+                .bias = a.bias.as<float>(),
+                .activation = a.activation,
+                .alpha = a.alpha,
+                .y = a.y.as<float>(),
+                .y_view = view_of(a.y),
+                .y_size = {a.y.shape[2], a.y.shape[3]}};
+  if (a.residual) c.residual = a.residual.as<float>(), c.residual_view = view_of(a.residual);
+  return c;
+}
+
 Rows::Rows(const Correlation& correlation, int64_t images, int64_t channels, Scratch& scratch)
     : c_(correlation), channels_(channels), columns_(scratch.array<ColumnTile>(correlation.y_size.width)) {
   constexpr int64_t kCachedFloats = 2 << 20;

@@ -42,6 +42,9 @@ struct Correlation {
   Plane y_size{};
 };
 
+/// The forward pass of a depthwise convolution with these weights.
+Correlation correlation_of(const ConvArgs& args, const float* weights);
+
 /// Results beside each other that one call of the micro-kernel makes.
 struct ColumnTile {
   int64_t first, column;  // the first result, and where the taps that count begin in x
