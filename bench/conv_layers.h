@@ -14,6 +14,7 @@ struct Layer {
   std::vector<int64_t> x, weight, y;
   ingot::ConvGeometry geometry;
   int count = 1;
+  int64_t next = 0;  // outputs of the 1x1 convolution that reads y (of the first such layer), if one does
 };
 
 /// Those that a forward pass of 224x224 images meets, in its order.

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <functional>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -18,6 +19,8 @@
 #include "conv_layers.h"
 #include "ingot/threads.h"
 #include "kernels/conv_depthwise.h"
+#include "kernels/conv_depthwise_pointwise.h"
+#include "kernels/conv_gemm.h"
 #include "sides.h"
 
 namespace {
@@ -150,6 +153,47 @@ class Ours {
   Memory forward_, data_, weights_;
 };
 
+/// Our forward pass and the 1x1 convolution after it, one after the other or as one.
+class Pair1x1 {
+ public:
+  Pair1x1(const Layer& l, Data& d) : weight_(random_values({l.next, l.x[1]}, 0.1f)), bias_(random_values({l.next}, 1)) {
+    const std::vector<int64_t> y{l.y[0], l.next, l.y[2], l.y[3]};
+    args_.depthwise = {.x = channels_last(d.x, l.x),
+                       .weight = weight_of(d.weight, l),
+                       .bias = row_major(d.bias.data(), DType::f32, {l.x[1]}),
+                       .geometry = l.geometry,
+                       .activation = Activation::relu6,
+                       .y = channels_last(d.y[1], l.y)};
+    for (Values<float>& values : y_) values = random_values(y, 1);
+    args_.pointwise = {.x = args_.depthwise.y,
+                       .weight = row_major(weight_.data(), DType::f32, {l.next, l.x[1], 1, 1}),
+                       .bias = row_major(bias_.data(), DType::f32, {l.next}),
+                       .y = channels_last(y_[0], y)};
+    depthwise_ = std::make_unique<Memory>(kernels::conv_depthwise_packed_bytes(args_.depthwise),
+                                          kernels::conv_depthwise_scratch(args_.depthwise));
+    pointwise_ = std::make_unique<Memory>(kernels::conv_gemm_packed_bytes(args_.pointwise),
+                                          kernels::conv_gemm_scratch(args_.pointwise));
+    fused_ = std::make_unique<Memory>(0, kernels::conv_depthwise_pointwise_scratch(args_));
+    kernels::conv_depthwise_pack(args_.depthwise, depthwise_->weights);
+    kernels::conv_gemm_pack(args_.pointwise, pointwise_->weights);
+  }
+  void run_apart() {
+    kernels::conv_depthwise(args_.depthwise, depthwise_->weights, depthwise_->work);
+    args_.pointwise.y.data = y_[0].data();
+    kernels::conv_gemm(args_.pointwise, pointwise_->weights, pointwise_->work);
+  }
+  void run_fused() {
+    args_.pointwise.y.data = y_[1].data();
+    kernels::conv_depthwise_pointwise(args_, depthwise_->weights, pointwise_->weights, fused_->work);
+  }
+  const Values<float>& result(int side) const { return y_[side]; }
+
+ private:
+  kernels::DepthwisePointwiseArgs args_;
+  Values<float> weight_, bias_, y_[2];
+  std::unique_ptr<Memory> depthwise_, pointwise_, fused_;
+};
+
 constexpr const char* kNames[] = {"forward", "grad input", "grad weight"};
 constexpr size_t kWhat = std::size(kNames);
 
@@ -161,27 +205,37 @@ void check_equal(const Values<float>& expected, const Values<float>& got, const 
           expected[i]);
 }
 
-/// Milliseconds of oneDNN and of ours for each of kNames.
+Side side_of(const char* name, const std::function<void()>& run) {
+  run();
+  const int steps = std::max(3, static_cast<int>(5 / std::max(0.01, milliseconds(run))));
+  return {name, [run, steps](int) { return fastest(steps, [&] { return std::vector{milliseconds(run)}; }); }};
+}
+
+/// Milliseconds of oneDNN and of ours for each of kNames, then of the pair with the 1x1 after it, apart and fused (0
+/// where there is none).
 std::vector<double> measure(const Layer& layer, int rounds) {
   Data data(layer);
   OneDnn theirs(layer, data);
   Ours ours(layer, data);
+  std::unique_ptr<Pair1x1> pair;
   std::vector<Side> sides;
-  for (size_t what = 0; what < kWhat; ++what)
-    for (const auto& run : {std::function<void()>([&theirs, what] { theirs.run(what); }),
-                            std::function<void()>([&ours, what] { ours.run(what); })}) {
-      run();
-      const int steps = std::max(3, static_cast<int>(5 / std::max(0.01, milliseconds(run))));
-      sides.push_back(
-          {kNames[what], [run, steps](int) { return fastest(steps, [&] { return std::vector{milliseconds(run)}; }); }});
-    }
+  for (size_t what = 0; what < kWhat; ++what) {
+    sides.push_back(side_of(kNames[what], [&theirs, what] { theirs.run(what); }));
+    sides.push_back(side_of(kNames[what], [&ours, what] { ours.run(what); }));
+  }
   theirs.unpack_gradient(data);
   check_equal(data.y[0], data.y[1], kNames[0]);
   check_equal(data.dx[0], data.dx[1], kNames[1]);
   check_equal(data.dweight[0], data.dweight[1], kNames[2]);
+  if (layer.next > 0) {
+    pair = std::make_unique<Pair1x1>(layer, data);
+    sides.push_back(side_of("apart", [&] { pair->run_apart(); }));
+    sides.push_back(side_of("fused", [&] { pair->run_fused(); }));
+    check_equal(pair->result(0), pair->result(1), "1x1");
+  }
   alternate(sides, rounds, 1);
-  std::vector<double> times;
-  for (const Side& side : sides) times.push_back(side.best[0]);
+  std::vector<double> times(2 * kWhat + 2);
+  for (size_t i = 0; i < sides.size(); ++i) times[i] = sides[i].best[0];
   return times;
 }
 
@@ -195,11 +249,11 @@ int main(int argc, char** argv) {
   std::printf("%s, batch %lld, %d threads; milliseconds: oneDNN, ours, times as fast\n%-26s %5s", net.c_str(),
               static_cast<long long>(batch), num_threads(), "depthwise convolution", "times");
   for (size_t what = 0; what < kWhat; ++what) std::printf("  %22s", kNames[what]);
-  std::printf("\n");
-  std::vector<double> all(2 * kWhat);
+  std::printf("  %22s\n", "with 1x1: apart, fused");
+  std::vector<double> all(2 * kWhat + 2);
   const auto print = [&](const std::vector<double>& times) {
     for (size_t i = 0; i < times.size(); i += 2)
-      std::printf("  %8.4f %8.4f %4.2f", times[i], times[i + 1], times[i] / times[i + 1]);
+      if (times[i] > 0) std::printf("  %8.4f %8.4f %4.2f", times[i], times[i + 1], times[i] / times[i + 1]);
     std::printf("\n");
   };
   for (const Layer& l : layers_of(net, batch)) {
