@@ -91,7 +91,7 @@ size_t conv_depthwise_pointwise_scratch(const DepthwisePointwiseArgs& args) {
   const Plan p(args);
   const depthwise::Correlation c = depthwise::correlation_of(args.depthwise, nullptr);
   Scratch count(nullptr);
-  depthwise::Rows(c, args.depthwise.y.shape[0], p.channels, count);
+  depthwise::Rows(c, p.channels, depthwise::Fetches::none, count);
   Rooms<Plan, Room>(p, num_threads(), count);
   return count.used();
 }
@@ -103,7 +103,7 @@ void conv_depthwise_pointwise(const DepthwisePointwiseArgs& args, const void* pa
   const float* const weights = packed_body_here(packed_pointwise);
   const depthwise::Correlation c = depthwise::correlation_of(args.depthwise, packed_body(packed_depthwise));
   Scratch memory(scratch);
-  depthwise::Rows rows(c, args.depthwise.y.shape[0], p.channels, memory);
+  depthwise::Rows rows(c, p.channels, depthwise::fetches_of({&c, 1}, args.depthwise.x.shape[0], p.channels), memory);
   rows.cut();
   const Rooms<Plan, Room> rooms(p, num_threads(), memory);
   parallel_jobs(p.jobs, [&](int64_t job, int thread) {

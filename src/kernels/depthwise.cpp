@@ -45,11 +45,11 @@ Correlation correlation_of(const ConvArgs& a, const float* weights) {
   return c;
 }
 
-Rows::Rows(const Correlation& correlation, int64_t images, int64_t channels, Scratch& scratch)
-    : c_(correlation), channels_(channels), columns_(scratch.array<ColumnTile>(correlation.y_size.width)) {
-  constexpr int64_t kCachedFloats = 2 << 20;
-  fetches_ = images * channels * c_.x_size.height * c_.x_size.width > kCachedFloats && c_.dilation == Pair(1);
-}
+Rows::Rows(const Correlation& correlation, int64_t channels, Fetches fetches, Scratch& scratch)
+    : c_(correlation),
+      channels_(channels),
+      columns_(scratch.array<ColumnTile>(correlation.y_size.width)),
+      fetches_(correlation.dilation == Pair(1) ? fetches : Fetches::none) {}
 
 void Rows::cut() {
   const int64_t taps = c_.kernel.w, stride = c_.stride.w, dilation = c_.dilation.w;
@@ -107,12 +107,13 @@ void Rows::run(const Piece& p) const {
     tile.weights = weights + columns.first_tap * kStrip;
     tile.out = p.out + columns.first * p.out_pixel;
     if (p.residual != nullptr) tile.residual = p.residual + columns.first * p.residual_pixel;
-    if (fetches_ && tile.rows >= c_.stride.h) {
-      const bool last = i + 1 == p.end;
+    const bool last = i + 1 == p.end;
+    if (fetches_ == Fetches::all && tile.rows >= c_.stride.h) {
       const int64_t row = tile.rows - (last ? 0 : c_.stride.h);
       const int64_t column = columns_[last ? p.begin : i + 1].column + (last ? 0 : c_.kernel.w - c_.stride.w);
-      tile.next = x + row * tile.x_row + column * c_.x_view.pixel;
+      tile.next_x = x + row * tile.x_row + column * c_.x_view.pixel;
     }
+    tile.next_out = fetches_ == Fetches::none || last ? nullptr : tile.out + tile.width * tile.out_pixel;
     run_tile(tile);
   }
   const int64_t first = first_of(p.begin);
@@ -134,11 +135,12 @@ void Rows::run(int64_t n, int64_t row) const {
 
 namespace {
 
-/// Each correlation's rows, cut unless scratch only counts.
-Rows* place(std::span<const Correlation> correlations, int64_t images, int64_t channels, Scratch& scratch) {
+/// Each correlation's rows, cut unless scratch only counts. What the first fetches of x serves the others.
+Rows* place(std::span<const Correlation> correlations, int64_t channels, Fetches fetches, Scratch& scratch) {
   Rows* const rows = scratch.array<Rows>(std::ssize(correlations));
   for (size_t i = 0; i < correlations.size(); ++i) {
-    const Rows made(correlations[i], images, channels, scratch);
+    const bool reads_anew = fetches != Fetches::all || i == 0;
+    const Rows made(correlations[i], channels, reads_anew ? fetches : Fetches::results, scratch);
     if (rows != nullptr) (new (rows + i) Rows(made))->cut();
   }
   return rows;
@@ -146,22 +148,30 @@ Rows* place(std::span<const Correlation> correlations, int64_t images, int64_t c
 
 }  // namespace
 
+Fetches fetches_of(std::span<const Correlation> correlations, int64_t images, int64_t channels) {
+  constexpr int64_t kCachedFloats = 2 << 20;
+  int64_t pixels = correlations[0].x_size.height * correlations[0].x_size.width;
+  for (const Correlation& c : correlations) pixels += c.y_size.height * c.y_size.width;
+  return images * channels * pixels > kCachedFloats ? Fetches::all : Fetches::none;
+}
+
 size_t scratch_bytes(std::span<const Correlation> correlations) {
   Scratch count(nullptr);
-  place(correlations, 0, 0, count);
+  place(correlations, 0, Fetches::none, count);
   return count.used();
 }
 
 void run(std::span<const Correlation> correlations, int64_t images, int64_t channels, void* scratch) {
   Scratch memory(scratch);
-  const Rows* const all = place(correlations, images, channels, memory);
-  const int64_t blocks = blocks_of(correlations[0], images);
+  const Correlation& first = correlations[0];
+  const Rows* const all = place(correlations, channels, fetches_of(correlations, images, channels), memory);
+  const int64_t blocks = blocks_of(first, images);
   parallel_jobs(images * blocks, [&](int64_t job, int) {
     const int64_t n = job / blocks, block = job % blocks;
-    for (size_t i = 0; i < correlations.size(); ++i) {
-      const int64_t height = correlations[i].y_size.height, end = height * (block + 1) / blocks;
-      for (int64_t row = height * block / blocks; row < end; ++row) all[i].run(n, row);
-    }
+    // The first has the most rows. Those beside each other read the same of x.
+    for (int64_t row = first.y_size.height * block / blocks; row < first.y_size.height * (block + 1) / blocks; ++row)
+      for (size_t i = 0; i < correlations.size(); ++i)
+        if (row < correlations[i].y_size.height) all[i].run(n, row);
   });
 }
 

@@ -52,10 +52,14 @@ struct ColumnTile {
   int first_tap, taps;    // those that count; none: all is padding
 };
 
+/// What is fetched for the next tile while one is made: nothing where caches hold the activations.
+enum class Fetches { none, results, all };
+Fetches fetches_of(std::span<const Correlation> correlations, int64_t images, int64_t channels);
+
 /// A correlation whose columns are cut into tiles, which depends on its sizes alone.
 class Rows {
  public:
-  Rows(const Correlation& correlation, int64_t images, int64_t channels, Scratch& scratch);
+  Rows(const Correlation& correlation, int64_t channels, Fetches fetches, Scratch& scratch);
   /// Fills the scratch.
   void cut();
 
@@ -79,10 +83,11 @@ class Rows {
   int64_t channels_;
   ColumnTile* columns_;
   int64_t tiles_ = 0;
-  bool fetches_;  // x comes from memory rather than from a cache
+  Fetches fetches_;
 };
 
-/// Runs correlations of one batch and number of channels whose results have about the same sizes.
+/// Runs correlations of one batch and number of channels that read the same x; none has more rows of results
+/// than the first.
 size_t scratch_bytes(std::span<const Correlation> correlations);
 void run(std::span<const Correlation> correlations, int64_t images, int64_t channels, void* scratch);
 

@@ -38,8 +38,10 @@ struct Tile {
   int64_t out_pixel = 0;
   float low = 0, high = 0;
 
-  // Or none: as many rows of x as the stride has, from the column on that the next tile reads first. Fetched meanwhile.
-  const float* next = nullptr;
+  // What the next tile touches first, fetched meanwhile, or none: as many rows of x as the stride has, from the column
+  // on that it is the first to read; its results.
+  const float* next_x = nullptr;
+  const float* next_out = nullptr;
 };
 
 /// Whether a kernel is made for windows of such rows: it loads columns once for all results that read them.

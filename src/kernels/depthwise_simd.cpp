@@ -121,25 +121,30 @@ HWY_INLINE void run_vector(const Tile& t, int64_t c) {
   write_results<W, kWhole>(t, c, sums);
 }
 
-/// A vector's share of as many columns as the tile's results are apart from the next tile's.
+/// A vector's share of what the next tile touches first: of as many columns as the tiles are apart, of its results.
 template <int W, int S>
-HWY_INLINE void fetch_columns(const Tile& t, const float*& next) {
-  constexpr int64_t kLine = 16, kShare = W * S * kLanes;
-  INGOT_UNROLL
-  for (int u = 0; u < S; ++u) {
+HWY_INLINE void fetch(const Tile& t, int64_t c) {
+  constexpr int64_t kLine = 16, kShare = W * S;
+  if (t.next_x != nullptr) {
+    const float* const x = t.next_x + c * kShare;
     INGOT_UNROLL
-    for (int64_t at = 0; at < kShare; at += kLine) __builtin_prefetch(next + u * t.x_row + at);
+    for (int u = 0; u < S; ++u) {
+      INGOT_UNROLL
+      for (int64_t at = 0; at < kShare * kLanes; at += kLine) __builtin_prefetch(x + u * t.x_row + at);
+    }
   }
-  next += kShare;
+  if (t.next_out != nullptr && c % kLine == 0) {
+    INGOT_UNROLL
+    for (int i = 0; i < W; ++i) __builtin_prefetch(t.next_out + i * t.out_pixel + c, 1);
+  }
 }
 
 template <class Windows, int W>
 void run(const Tile& tile) {
   const Tile t = tile;  // which stores of results cannot change
   int64_t c = 0;
-  const float* next = t.next;
   for (; c + kLanes <= t.channels; c += kLanes) {
-    if (next != nullptr) fetch_columns<W, Windows::kStride>(t, next);
+    fetch<W, Windows::kStride>(t, c);
     run_vector<Windows, W, true>(t, c);
   }
   if (c < t.channels) run_vector<Windows, W, false>(t, c);

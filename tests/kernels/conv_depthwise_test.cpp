@@ -325,7 +325,7 @@ TEST(Depthwise, TheMicroKernelMatchesItsTwin) {
     tile.out_pixel = y.array().strides[0];
     tile.low = random() % 2 == 0 ? 0 : -std::numeric_limits<float>::infinity();
     tile.high = random() % 2 == 0 ? 6 : std::numeric_limits<float>::infinity();
-    if (random() % 2 == 0) tile.next = tile.x;
+    if (random() % 2 == 0) tile.next_x = tile.x, tile.next_out = y.array().as<float>();
     tile.out = expected.array().as<float>();
     depthwise::run_tile_plain(tile);
     tile.out = y.array().as<float>();
