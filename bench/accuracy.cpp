@@ -32,16 +32,16 @@ struct Problem {
 };
 
 template <class T>
-ConvArgs args_of(const Problem& p, std::vector<T>& x, std::vector<T>& weight, std::vector<T>& y) {
+ConvArgs args_of(const Problem& p, Values<T>& x, Values<T>& weight, Values<T>& y) {
   return {.x = channels_last(x, p.x),
           .weight = channels_last(weight, p.weight),
           .geometry = p.geometry,
           .y = channels_last(y, p.y)};
 }
 
-std::vector<double> in_f64(const Problem& p, const std::vector<float>& x, const std::vector<float>& weight) {
-  std::vector<double> x64(x.begin(), x.end()), weight64(weight.begin(), weight.end());
-  std::vector<double> y(static_cast<size_t>(p.y[1] * p.y[2] * p.y[3]));
+Values<double> in_f64(const Problem& p, const Values<float>& x, const Values<float>& weight) {
+  Values<double> x64(x.begin(), x.end()), weight64(weight.begin(), weight.end());
+  Values<double> y(static_cast<size_t>(p.y[1] * p.y[2] * p.y[3]));
   kernels::conv2d_reference(args_of(p, x64, weight64, y));
   return y;
 }
@@ -50,7 +50,7 @@ struct Error {
   double rms = 0, largest = 0;  // relative to the results' root mean square
 };
 
-Error error_of(const std::vector<float>& got, const std::vector<double>& exact) {
+Error error_of(const Values<float>& got, const Values<double>& exact) {
   double squares = 0, size = 0, largest = 0;
   for (size_t i = 0; i < exact.size(); ++i) {
     const double error = std::abs(got[i] - exact[i]);
@@ -62,8 +62,8 @@ Error error_of(const std::vector<float>& got, const std::vector<double>& exact) 
 
 void print_row(int64_t kernel, int64_t channels, int64_t side) {
   const Problem p(kernel, channels, side);
-  std::vector<float> x = random_values(p.x, 1), weight = random_values(p.weight, 1), y;
-  const std::vector<double> exact = in_f64(p, x, weight);
+  Values<float> x = random_values(p.x, 1), weight = random_values(p.weight, 1), y;
+  const Values<double> exact = in_f64(p, x, weight);
   const ConvArgs args = args_of(p, x, weight, y);
   std::printf("| %lldx%lld | %4lld | %3lld |", static_cast<long long>(kernel), static_cast<long long>(kernel),
               static_cast<long long>(channels), static_cast<long long>(side));

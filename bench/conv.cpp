@@ -16,7 +16,7 @@
 #include "base/check.h"
 #include "base/parallel.h"
 #include "conv_kernels.h"
-#include "ingot/models.h"
+#include "conv_layers.h"
 #include "ingot/threads.h"
 #include "kernels/conv.h"
 #include "sides.h"
@@ -25,42 +25,6 @@ namespace {
 
 using namespace ingot;
 using kernels::ConvArgs;
-
-/// A convolution of the net, as often as it has one of these sizes.
-struct Layer {
-  std::vector<int64_t> x, weight, y;
-  ConvGeometry geometry;
-  int count = 1;
-};
-
-/// Those that a forward pass meets, in its order.
-std::vector<Layer> layers_of(const std::string& net, int64_t batch) {
-  const NoGrad no_grad;
-  const auto model = make_model(net);
-  model->eval();
-  std::vector<Layer> layers;
-  const auto sizes = [](const Tensor& t) {
-    std::vector<int64_t> out;
-    for (const Dim& d : t.shape()) out.push_back(d.value());
-    return out;
-  };
-  for (Module* m : model->modules()) {
-    const auto* conv = dynamic_cast<Conv2d*>(m);
-    if (conv == nullptr) continue;
-    m->on_forward([&, conv](const Module&, const Tensors& in, Tensors& out) {
-       const auto& o = conv->options;
-       Layer layer{sizes(in[0]), sizes(conv->weight), sizes(out[0]), {o.stride, o.dilation, o.padding, o.groups}};
-       for (Layer& l : layers)
-         if (l.x == layer.x && l.weight == layer.weight && l.geometry.stride == layer.geometry.stride) {
-           ++l.count;
-           return;
-         }
-       layers.push_back(layer);
-     }).keep();
-  }
-  model->call({zeros({batch, 3, 224, 224})});
-  return layers;
-}
 
 /// oneDNN with the layout of its choice for activations too, which are blocked then: what the others would have to beat
 /// if reorders were free.
@@ -119,8 +83,8 @@ class Blocked {
 
 /// Milliseconds of each kernel, then of oneDNN's blocked form; infinity where it does not run the layer.
 std::vector<double> measure(const Layer& layer, int rounds) {
-  std::vector<float> x = random_values(layer.x, 1), weight = random_values(layer.weight, 0.05f),
-                     bias = random_values({layer.weight[0]}, 1), y;
+  Values<float> x = random_values(layer.x, 1), weight = random_values(layer.weight, 0.05f),
+                bias = random_values({layer.weight[0]}, 1), y;
   const ConvArgs args{.x = channels_last(x, layer.x),
                       .weight = row_major(weight.data(), DType::f32,
                                           {layer.weight[0], layer.weight[1], layer.weight[2], layer.weight[3]}),
@@ -133,7 +97,7 @@ std::vector<double> measure(const Layer& layer, int rounds) {
   for (const ConvKernel& kernel : conv_kernels()) {
     if (!kernel.supports(args)) continue;
     ConvRun& run = *runs.emplace_back(std::make_unique<ConvRun>(kernel, args));
-    const std::vector<float>&got = run.result(), &expected = runs[0]->result();
+    const Values<float>&got = run.result(), &expected = runs[0]->result();
     for (size_t i = 0; i < got.size(); ++i)
       CHECK(std::abs(got[i] - expected[i]) < 1e-3 * (1 + std::abs(expected[i])), "output {} is {} by {}, oneDNN has {}",
             i, got[i], kernel.name, expected[i]);

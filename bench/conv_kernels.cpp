@@ -1,7 +1,5 @@
 #include "conv_kernels.h"
 
-#include <random>
-
 #include "kernels/conv_gemm.h"
 #include "kernels/conv_onednn.h"
 #include "kernels/conv_winograd.h"
@@ -24,16 +22,6 @@ std::vector<int64_t> sizes_of(const Array& a) { return {a.shape.begin(), a.shape
 
 }  // namespace
 
-std::vector<float> random_values(const std::vector<int64_t>& sizes, float scale) {
-  static std::mt19937 engine(1);
-  std::normal_distribution<float> normal(0, scale);
-  int64_t count = 1;
-  for (const int64_t s : sizes) count *= s;
-  std::vector<float> out(static_cast<size_t>(count));
-  for (float& v : out) v = normal(engine);
-  return out;
-}
-
 const std::vector<ConvKernel>& conv_kernels() {
   static const std::vector<ConvKernel> kernels{
       {"oneDNN", [](const ConvArgs&) { return true; }, kernels::conv_onednn_packed_bytes, kernels::conv_onednn_pack,
@@ -46,13 +34,9 @@ const std::vector<ConvKernel>& conv_kernels() {
 }
 
 ConvRun::ConvRun(const ConvKernel& kernel, ConvArgs args)
-    : kernel_(kernel),
-      args_(args),
-      y_(static_cast<size_t>(args.y.numel())),
-      packed_(kernel.packed_bytes(args)),
-      scratch_(0) {
+    : kernel_(kernel), args_(args), y_(static_cast<size_t>(args.y.numel())), packed_(kernel.packed_bytes(args)) {
   args_.y = channels_last(y_, sizes_of(args.y));
   kernel.pack(args, packed_.data());
-  scratch_ = Memory(kernel.scratch(args_, packed_.data()));
+  scratch_.resize(kernel.scratch(args_, packed_.data()));
   run();
 }

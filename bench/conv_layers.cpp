@@ -1,8 +1,5 @@
 #include "conv_layers.h"
 
-#include <algorithm>
-#include <random>
-
 #include "ingot/models.h"
 
 using namespace ingot;
@@ -38,21 +35,4 @@ std::vector<Layer> layers_of(const std::string& net, int64_t batch) {
   }
   model->call({zeros({batch, 3, 224, 224})});
   return layers;
-}
-
-Values<float> random_values(const std::vector<int64_t>& sizes, float scale) {
-  static std::mt19937 engine(1);
-  std::normal_distribution<float> normal(0, scale);
-  int64_t count = 1;
-  for (const int64_t s : sizes) count *= s;
-  Values<float> out(static_cast<size_t>(count));
-  for (float& v : out) v = normal(engine);
-  return out;
-}
-
-Array channels_last(Values<float>& values, const std::vector<int64_t>& s) {
-  Array a{.data = values.data(), .rank = 4};
-  std::copy(s.begin(), s.end(), a.shape.begin());
-  a.strides = {s[1] * s[2] * s[3], 1, s[3] * s[1], s[1]};
-  return a;
 }

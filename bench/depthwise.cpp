@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/parallel.h"
+#include "conv_data.h"
 #include "conv_layers.h"
 #include "ingot/threads.h"
 #include "kernels/conv_depthwise.h"

@@ -1,8 +1,10 @@
 #include "kernels/conv.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "ingot/math.h"
+#include "kernels/conv_depthwise.h"
 #include "kernels/conv_gemm.h"
 #include "kernels/conv_gemm_grad.h"
 #include "kernels/conv_onednn.h"
@@ -13,7 +15,7 @@
 namespace ingot::kernels {
 namespace {
 
-enum Kernel { kOneDnn, kGemm, kWinograd2, kWinograd4 };
+enum Kernel { kOneDnn, kGemm, kWinograd2, kWinograd4, kDepthwise, kKernels };
 
 /// Channels that fill the vectors of our kernels.
 constexpr int64_t kManyChannels = 32;
@@ -38,24 +40,29 @@ Kernel winograd_or(Kernel other, const Array& y) {
 bool is_pointwise(const Array& weight) { return weight.shape[2] == 1 && weight.shape[3] == 1; }
 
 Kernel choose(const ConvArgs& a) {
+  if (conv_depthwise_supports(a)) return kDepthwise;
   if (!has_many_channels(a.weight, a.geometry) || !conv_gemm_supports(a)) return kOneDnn;
   if (is_pointwise(a.weight)) return kOneDnn;
   return conv_winograd_supports(a) ? winograd_or(kGemm, a.y) : kGemm;
 }
 
 Kernel choose_grad_input(const Array& g, const Array& weight, const ConvGeometry& geometry, const Array& dx) {
+  if (g.numel() == 0 || dx.numel() == 0) return kOneDnn;
+  if (conv_depthwise_grad_input_supports(g, weight, geometry, dx)) return kDepthwise;
   if (!has_many_channels(weight, geometry) || !conv_gemm_grad_input_supports(g, weight, geometry, dx)) return kOneDnn;
   if (is_pointwise(weight)) return kOneDnn;
   return conv_winograd_grad_supports(dx, weight, g, geometry) ? winograd_or(kGemm, dx) : kGemm;
 }
 
 Kernel choose_grad_weight(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight) {
+  if (x.numel() == 0 || g.numel() == 0) return kOneDnn;
+  if (conv_depthwise_grad_weight_supports(x, g, geometry, dweight)) return kDepthwise;
   if (!has_many_channels(dweight, geometry) || !conv_gemm_grad_weight_supports(x, g, dweight)) return kOneDnn;
   return conv_winograd_grad_supports(x, dweight, g, geometry) ? winograd_or(kGemm, g) : kGemm;
 }
 
 std::string name_of(Kernel kernel, const std::string& onednn) {
-  constexpr const char* kNames[] = {"onednn", "gemm", "winograd2", "winograd4"};
+  constexpr const char* kNames[] = {"onednn", "gemm", "winograd2", "winograd4", "depthwise"};
   if (kernel != kOneDnn) return kNames[kernel];
   return onednn == "plain" ? onednn : "onednn: " + onednn;
 }
@@ -69,8 +76,11 @@ constexpr Forward winograd() {
   return {[](const ConvArgs& a) { return conv_winograd_unpacked_scratch(m, a); },
           [](const ConvArgs& a, void* scratch) { conv_winograd_unpacked(m, a, scratch); }};
 }
-constexpr Forward kForward[] = {
-    {conv_onednn_scratch, conv_onednn}, {conv_gemm_unpacked_scratch, conv_gemm_unpacked}, winograd<2>(), winograd<4>()};
+constexpr Forward kForward[] = {{conv_onednn_scratch, conv_onednn},
+                                {conv_gemm_unpacked_scratch, conv_gemm_unpacked},
+                                winograd<2>(),
+                                winograd<4>(),
+                                {conv_depthwise_unpacked_scratch, conv_depthwise_unpacked}};
 
 /// Of the input by (g, weight, geometry, dx), or of the weight by (x, g, geometry, dweight).
 struct Gradient {
@@ -98,11 +108,15 @@ constexpr Gradient winograd_grad_weight() {
 constexpr Gradient kGradInput[] = {{conv_onednn_grad_input_scratch, conv_onednn_grad_input},
                                    {conv_gemm_grad_input_scratch, conv_gemm_grad_input},
                                    winograd_grad_input<2>(),
-                                   winograd_grad_input<4>()};
+                                   winograd_grad_input<4>(),
+                                   {conv_depthwise_grad_input_scratch, conv_depthwise_grad_input}};
 constexpr Gradient kGradWeight[] = {{conv_onednn_grad_weight_scratch, conv_onednn_grad_weight},
                                     {conv_gemm_grad_weight_scratch, conv_gemm_grad_weight},
                                     winograd_grad_weight<2>(),
-                                    winograd_grad_weight<4>()};
+                                    winograd_grad_weight<4>(),
+                                    {conv_depthwise_grad_weight_scratch, conv_depthwise_grad_weight}};
+static_assert(std::size(kForward) == kKernels && std::size(kGradInput) == kKernels &&
+              std::size(kGradWeight) == kKernels);
 
 }  // namespace
 

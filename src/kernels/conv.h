@@ -14,6 +14,7 @@
 /// conv2d and its gradients choose a kernel by the sizes and by math() (ingot/math.h), at each call alike:
 /// - Winograd's filtering (conv_winograd.h, conv_winograd_grad.h) for 3x3 convolutions of many channels in f32, unless
 ///   math is strict;
+/// - our own depthwise kernels (conv_depthwise.h) where groups are as many as channels, in f32;
 /// - our own products (conv_gemm.h, conv_gemm_grad.h) where they are faster than oneDNN's;
 /// - oneDNN (conv_onednn.h) for the rest, bf16 too;
 /// - the plain kernels for f64.

@@ -33,6 +33,10 @@ size_t conv_depthwise_scratch(const ConvArgs& args);
 /// it.
 void conv_depthwise(const ConvArgs& args, const void* packed, void* scratch);
 
+/// The same for weights that change: packs args.weight at each call.
+size_t conv_depthwise_unpacked_scratch(const ConvArgs& args);
+void conv_depthwise_unpacked(const ConvArgs& args, void* scratch);
+
 /// conv2d_grad_input of a depthwise convolution: the correlation of g with the turned weights, at a stride one for each
 /// remainder of rows and columns, so that nothing is multiplied by the zeros that a stride would insert. Strides up to
 /// 4 without dilation, or stride 1. Bits as conv_depthwise's.

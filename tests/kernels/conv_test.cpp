@@ -69,6 +69,9 @@ const Shape kChosen[] = {
     {2, 3, 13, 14, kMany, {3, 3}, {.padding = 1}},
     {2, kMany, 13, 14, kMany, {3, 3}, {.padding = 1, .groups = 4}},
     {0, kMany, 13, 14, kMany, {3, 3}, {.padding = 1}},
+    {2, kMany, 13, 14, kMany, {3, 3}, {.stride = 2, .padding = 1, .groups = kMany}},
+    {0, kMany, 13, 14, kMany, {3, 3}, {.padding = 1, .groups = kMany}},
+    {2, 1, 13, 14, 1, {3, 3}, {.padding = 1}},
 };
 
 TEST(Conv2d, ChoosesByShapeAndMath) {
@@ -92,6 +95,10 @@ TEST(Conv2d, ChoosesByShapeAndMath) {
   EXPECT_EQ(pointwise.weight, "gemm");
   EXPECT_THAT(choice_of(kChosen[5]).forward, StartsWith("onednn: "));
   EXPECT_THAT(choice_of(kChosen[6]).weight, StartsWith("onednn: "));
+  const Choice depthwise = choice_of(kChosen[8]);
+  EXPECT_EQ(depthwise.forward, "depthwise");
+  EXPECT_EQ(depthwise.input, "depthwise");
+  EXPECT_EQ(depthwise.weight, "depthwise");
   EXPECT_THAT(choice_of(kChosen[0], DType::bf16).forward, StartsWith("onednn: "));
   EXPECT_EQ(choice_of(kChosen[0], DType::f64).forward, "plain");
 }
