@@ -79,7 +79,8 @@ Json layers_of(const Plan& plan, const std::string& engine) {
   std::map<std::pair<std::string, std::string>, Json> timed;  // by step and winner: the report may be of another build
   if (std::filesystem::exists(report_path(engine))) {
     const Json report = stored_report(engine);
-    for (const Json& t : report.at("tactics")) timed[{t.at("step"), t.at("tactic")}] = t.at("seconds");
+    for (const Json& t : report.at("tactics"))
+      timed[{t.at("step").get<std::string>(), t.at("tactic").get<std::string>()}] = t.at("seconds");
   }
   Json out = Json::array();
   for (const PlanStep& step : plan.steps) {
@@ -100,16 +101,16 @@ std::string choices_text(const Json& layers, int64_t batch) {
   std::vector<std::vector<std::string>> rows{{"layer", "tactic", "ms", "others"}};
   for (const Json& l : layers) {
     if (!l.contains("seconds")) continue;
+    const std::string chosen = l.at("tactic"), path = l.at("path");
     std::string winner, others;
     for (const auto& [tactic, seconds] : l.at("seconds").items()) {
       const std::string ms = fmt::format("{:.3f}", seconds.get<double>() * 1e3);
-      if (tactic == l.at("tactic"))
+      if (tactic == chosen)
         winner = ms;
       else
         others += fmt::format("{}{} {}", others.empty() ? "" : ", ", tactic, ms);
     }
-    rows.push_back(
-        {l.at("path").get<std::string>().empty() ? l.at("step") : l.at("path"), l.at("tactic"), winner, others});
+    rows.push_back({path.empty() ? l.at("step").get<std::string>() : path, chosen, winner, others});
   }
   return rows.size() == 1 ? "" : fmt::format("Tactics (times at batch {})\n{}", batch, table(rows));
 }

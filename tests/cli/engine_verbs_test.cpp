@@ -249,7 +249,8 @@ TEST_F(EngineVerbs, InspectShowsTheTacticsThatLost) {
     ++choices;
     const auto& seconds = layer.at("seconds");
     EXPECT_GE(seconds.size(), 3u);
-    for (const auto& [tactic, s] : seconds.items()) EXPECT_GE(s, seconds.at(layer.at("tactic"))) << tactic;
+    const double least = seconds.at(layer.at("tactic").get<std::string>()).get<double>();
+    for (const auto& [tactic, s] : seconds.items()) EXPECT_GE(s.get<double>(), least) << tactic;
   }
   EXPECT_EQ(choices, 2);  // its convolutions
   const std::string shown = run_line("inspect " + timed + " --layers").out;
