@@ -3,7 +3,8 @@
 // network of each family at batch 1 unless told otherwise. Every side has the same weights (bench/peers/export_nets.py
 // writes them on first use); one whose scores differ from the strict engine's by more than 1e-3 of the largest is not
 // timed. Milliseconds are the least of all rounds, ratios those to the fastest peer. Engines are those of `ingot build
-// --max-batch N`; their timings are kept in build/peers/nets/timing.json.
+// --max-batch N`; their timings are kept in build/peers/nets/timing.json, which a change of kernels
+// makes stale: delete it then.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
