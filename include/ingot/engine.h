@@ -24,6 +24,9 @@ struct CompileOptions {
   bool elide_concats = true;
   /// fast: Winograd's filtering is among the tactics that are timed.
   Math math = Math::strict;
+  /// Only implementations that give an image the same bits in any batch, at any place of it and on any number of
+  /// threads. Throws Error for a step that has none (matmul of two activations).
+  bool deterministic = false;
   /// Off: the first tactic that supports a call is taken, without timing.
   bool time_tactics = true;
   /// Tactics by step, "conv1=eval", that are taken untimed; the step's name is its first result's.

@@ -16,7 +16,7 @@ struct Options {
   int64_t max_batch = kMaxBatch;
   std::vector<std::string> disabled;
   Math math = Math::strict;
-  bool no_timing = false, json = false;
+  bool deterministic = false, no_timing = false, json = false;
 };
 
 const std::map<std::string, Math> kMaths{{"strict", Math::strict}, {"fast", Math::fast}};
@@ -30,6 +30,7 @@ Engine build_engine(const Model& model, const Options& options, BuildSummary& su
   summary.graph_after = to_string(traced.graph);
   CompileOptions compile_options{.disabled_passes = all_passes(),
                                  .math = options.math,
+                                 .deterministic = options.deterministic,
                                  .time_tactics = !options.no_timing,
                                  .preprocessing = model.preprocessing,
                                  .class_names = model.class_names};
@@ -48,6 +49,7 @@ int work(const Options& options) {
   BuildSummary summary{.model = model.name,
                        .engine = options.out,
                        .math = options.math == Math::fast ? "fast" : "strict",
+                       .deterministic = options.deterministic,
                        .max_batch = options.max_batch,
                        .disabled_passes = options.disabled};
   const Engine engine = build_engine(model, options, summary);
@@ -71,6 +73,8 @@ Work declare(CLI::App& app) {
   app.add_option("--math", options->math, "fast: 3x3 convolutions may go by Winograd, with more rounding")
       ->transform(CLI::CheckedTransformer(kMaths, CLI::ignore_case))
       ->default_str("strict");
+  app.add_flag("--deterministic", options->deterministic,
+               "An image's scores have the same bits in any batch and on any number of threads");
   app.add_flag("--no-timing", options->no_timing, "Take the first implementation of each layer, untimed");
   add_model_options(app, options->model);
   add_threads_option(app);

@@ -85,6 +85,7 @@ Json to_json(const BuildSummary& s) {
   Json out{{"model", s.model},
            {"engine", s.engine},
            {"math", s.math},
+           {"deterministic", s.deterministic},
            {"max_batch", s.max_batch},
            {"file_bytes", s.file_bytes},
            {"disabled_passes", s.disabled_passes},

@@ -10,6 +10,7 @@ namespace ingot::cli {
 /// All that a build has to tell; model.report.json holds it.
 struct BuildSummary {
   std::string model, engine, math;
+  bool deterministic = false;
   int64_t max_batch = kMaxBatch;
   uintmax_t file_bytes = 0;
   std::vector<std::string> disabled_passes;
@@ -18,8 +19,8 @@ struct BuildSummary {
   BuildReport report;
 };
 
-/// {"model", "engine", "math", "max_batch", "file_bytes", "disabled_passes", "fixed_sizes", "graph": {"before",
-/// "after"},
+/// {"model", "engine", "math", "deterministic", "max_batch", "file_bytes", "disabled_passes", "fixed_sizes", "graph":
+/// {"before", "after"},
 ///  "passes": {"passes", "entries"}, "tactics", "concat_parts", "memory", "seconds"}
 nlohmann::ordered_json to_json(const BuildSummary& summary);
 

@@ -142,15 +142,23 @@ class TacticChooser {
       choose_fastest(choice, bound, candidates);
     else if (candidates.size() > 1)
       choose_untimed(choice, step, candidates, binding);
+    else
+      choice.chosen = name_of(candidates[0]);
     const Tactic* tactic = find_tactic(*step.op, choice.chosen);
     CHECK(std::find(candidates.begin(), candidates.end(), tactic) != candidates.end(),
           "{}: the tactic '{}' does not support this call{}", name_of(step), choice.chosen,
-          tactic != nullptr && tactic->fast_math && options_.math == Math::strict ? " under strict math" : "");
+          reason_against(tactic, step));
     if (tactic != nullptr && tactic->packed >= 0) pack_operand(step, *tactic, bound.args());
     step.tactic = choice.chosen;
     if (rule_of(step.op->name)->wants_dense && !takes_slices(draft_.plan, step, tactic))
       choice.strided = strided_activations(step, binding);
     report_.push_back(std::move(choice));
+  }
+
+  std::string reason_against(const Tactic* tactic, const PlanStep& step) const {
+    if (tactic != nullptr && tactic->fast_math && options_.math == Math::strict) return " under strict math";
+    const bool varies = tactic != nullptr ? tactic->varies : rule_of(step.op->name)->varies;
+    return varies && options_.deterministic ? " in a deterministic engine" : "";
   }
 
   void choose_fastest(TacticChoice& choice, const BoundStep& bound, const std::vector<const Tactic*>& candidates) {
@@ -189,13 +197,17 @@ class TacticChooser {
   /// eval and the tactics that support the call. A concat's was settled with its parts. Only constants are packed.
   std::vector<const Tactic*> candidates_of(const BoundStep& bound) const {
     if (bound.tactic != nullptr) return {bound.tactic};
-    std::vector<const Tactic*> out{nullptr};
+    std::vector<const Tactic*> out;
+    if (!options_.deterministic || !rule_of(bound.step->op->name)->varies) out.push_back(nullptr);
     for (const Tactic& t : all_tactics()) {
       if (t.op != bound.step->op->name || t.packed < 0) continue;
-      if (t.fast_math && options_.math == Math::strict) continue;
+      if ((t.fast_math && options_.math == Math::strict) || (t.varies && options_.deterministic)) continue;
       const TensorId operand = bound.step->operands[static_cast<size_t>(t.packed)];
       if (draft_.plan.tensor(operand).home == Home::weight && t.supports(bound.args())) out.push_back(&t);
     }
+    CHECK(!out.empty(),
+          "{}: deterministic: no implementation has the same bits in any batch and on any number of threads",
+          name_of(*bound.step));
     return out;
   }
 

@@ -153,16 +153,14 @@ kernels::ConvArgs conv2d_args(const EvalArgs& a) {
 
 kernels::ConvArgs conv2d_fused_args(const EvalArgs& a) {
   const auto& c = a.as<ConvFusedAttrs>();
-  const bool hardsigmoid = c.activation == Activation::hardsigmoid;  // clip(x / 6 + 1/2, 0, 1)
-  return {.x = a.in[0],
-          .weight = a.in[1],
-          .bias = a.input(2),
-          .residual = a.input(3),
-          .geometry = c.geometry(),
-          .activation = c.activation,
-          .alpha = hardsigmoid ? 1.0 / 6 : c.alpha,
-          .beta = hardsigmoid ? 0.5 : 0,
-          .y = a.out[0]};
+  kernels::ConvArgs out{.x = a.in[0],
+                        .weight = a.in[1],
+                        .bias = a.input(2),
+                        .residual = a.input(3),
+                        .geometry = c.geometry(),
+                        .y = a.out[0]};
+  set_activation(out, c);
+  return out;
 }
 
 const OpDef kConv2d{.name = "conv2d",

@@ -10,8 +10,9 @@ constexpr OpRule unary(std::string_view op) { return {.op = op, .in_place = 0b1,
 constexpr OpRule binary(std::string_view op) { return {.op = op, .in_place = 0b11, .elementwise = true}; }
 constexpr OpRule plain(std::string_view op) { return {.op = op}; }
 constexpr OpRule convolution(std::string_view op, unsigned in_place = 0) {
-  return {.op = op, .in_place = in_place, .wants_dense = true};
+  return {.op = op, .in_place = in_place, .wants_dense = true, .varies = true};
 }
+constexpr OpRule product(std::string_view op) { return {.op = op, .varies = true}; }
 
 // scatter_add is missing: it writes to places that data names.
 constexpr OpRule kRules[] = {
@@ -64,9 +65,9 @@ constexpr OpRule kRules[] = {
     convolution("conv2d_fused", 0b1000),
     convolution("conv2d_grad_input"),
     convolution("conv2d_grad_weight"),
-    plain("matmul"),
-    plain("linear"),
-    plain("linear_fused"),
+    product("matmul"),
+    product("linear"),
+    product("linear_fused"),
     {.op = "batch_norm", .in_place = 0b1},
     plain("batch_norm_train"),
     plain("batch_norm_train_fused"),

@@ -18,7 +18,7 @@
 namespace ingot {
 namespace {
 
-// ---- Convolutions with packed weights: eval packs them at every call.
+// ---- Convolutions and linear layers with packed weights: eval packs them at every call.
 
 constexpr int kWeight = 1;
 
@@ -33,7 +33,7 @@ bool takes_slices(const Spec& weight, const Attrs& attrs) { return is_fast(weigh
 /// oneDNN with the weights in the layout of its choice.
 struct OneDnn {
   static constexpr std::string_view kName = "onednn_packed";
-  static constexpr bool kFastMath = false;
+  static constexpr bool kFastMath = false, kVaries = true;
   static constexpr auto kTakesSlices = nullptr;
   static bool supports(const kernels::ConvArgs& a) { return kernels::conv_onednn_packed_bytes(a) > 0; }
   static size_t scratch(const kernels::ConvArgs& a, const void* packed) {
@@ -56,7 +56,7 @@ struct OneDnn {
 /// Our own products, whose activations may be slices of a concat's result without being copied.
 struct Products {
   static constexpr std::string_view kName = "gemm";
-  static constexpr bool kFastMath = false;
+  static constexpr bool kFastMath = false, kVaries = false;
   static constexpr auto kTakesSlices = &takes_slices;
   static bool supports(const kernels::ConvArgs& a) { return kernels::conv_gemm_supports(a); }
   static size_t scratch(const kernels::ConvArgs& a, const void*) { return kernels::conv_gemm_scratch(a); }
@@ -77,7 +77,7 @@ struct Products {
 /// The same for as many groups as channels.
 struct Depthwise {
   static constexpr std::string_view kName = "depthwise";
-  static constexpr bool kFastMath = false;
+  static constexpr bool kFastMath = false, kVaries = false;
   static constexpr auto kTakesSlices = +[](const Spec& weight, const Attrs& attrs) {
     return is_fast(weight) && weight.shape[1] == Dim(1) && weight.shape[0] == Dim(groups_of(attrs));
   };
@@ -99,7 +99,7 @@ struct Depthwise {
 template <int m>
 struct Winograd {
   static constexpr std::string_view kName = m == 2 ? "winograd2" : "winograd4";
-  static constexpr bool kFastMath = true;
+  static constexpr bool kFastMath = true, kVaries = false;
   static constexpr auto kTakesSlices = &takes_slices;
   static bool supports(const kernels::ConvArgs& a) { return kernels::conv_winograd_supports(a); }
   static size_t scratch(const kernels::ConvArgs& a, const void*) { return kernels::conv_winograd_scratch(m, a); }
@@ -118,31 +118,89 @@ struct Winograd {
   }
 };
 
-template <class Kernel, kernels::ConvArgs (*kArgs)(const EvalArgs&)>
-constexpr Tactic conv_tactic(std::string_view op) {
+/// A call as the kernels take it.
+template <kernels::ConvArgs (*kArgs)(const EvalArgs&)>
+struct ConvCall {
+  static bool fits(const EvalArgs&) { return true; }
+  static kernels::ConvArgs args(const EvalArgs& a) { return kArgs(a); }
+  static Array weight(const Array& w) { return w; }
+  static int64_t groups(const Attrs& attrs) { return groups_of(attrs); }
+};
+
+/// A linear layer as a 1x1 convolution: its rows are the pixels of an image one pixel high.
+template <kernels::ConvArgs (*kFollows)(const EvalArgs&)>
+struct LinearCall {
+  static Array pixels(const Array& x) {
+    const int last = x.rank - 1;
+    const int64_t features = x.shape[last], rows = features == 0 ? 0 : x.numel() / features;
+    const int64_t row = x.strides[last - 1];
+    return {.data = x.data,
+            .dtype = x.dtype,
+            .rank = 4,
+            .shape = {1, features, 1, rows},
+            .strides = {rows * row, x.strides[last], rows * row, row}};
+  }
+  /// Whether rows lie at one distance.
+  static bool has_even_rows(const Array& x) {
+    for (int d = x.rank - 3; d >= 0; --d)
+      if (x.shape[d] > 1 && x.strides[d] != x.shape[d + 1] * x.strides[d + 1]) return false;
+    return true;
+  }
+  static bool fits(const EvalArgs& a) { return has_even_rows(a.in[0]) && has_even_rows(a.out[0]); }
+  static kernels::ConvArgs args(const EvalArgs& a) {
+    kernels::ConvArgs out = kFollows(a);
+    out.x = pixels(a.in[0]), out.weight = weight(a.in[1]), out.bias = a.input(2), out.y = pixels(a.out[0]);
+    return out;
+  }
+  static Array weight(const Array& w) {
+    return {.data = w.data,
+            .dtype = w.dtype,
+            .rank = 4,
+            .shape = {w.shape[0], w.shape[1], 1, 1},
+            .strides = {w.strides[0], w.strides[1], 1, 1}};
+  }
+  static int64_t groups(const Attrs&) { return 1; }
+};
+kernels::ConvArgs nothing_follows(const EvalArgs&) { return {}; }
+kernels::ConvArgs activation_follows(const EvalArgs& a) {
+  kernels::ConvArgs out;
+  set_activation(out, a.as<LinearFusedAttrs>());
+  return out;
+}
+
+using Conv = ConvCall<conv2d_args>;
+using ConvFused = ConvCall<conv2d_fused_args>;
+using Linear = LinearCall<nothing_follows>;
+using LinearFused = LinearCall<activation_follows>;
+
+template <class Kernel, class Call>
+constexpr Tactic packed_tactic(std::string_view op) {
   return {
       .name = Kernel::kName,
       .op = op,
       .packed = kWeight,
       .fast_math = Kernel::kFastMath,
-      .takes_slices = Kernel::kTakesSlices,
-      .supports = [](const EvalArgs& a) { return Kernel::supports(kArgs(a)); },
+      .varies = Kernel::kVaries,
+      .takes_slices = op.starts_with("conv2d") ? Kernel::kTakesSlices : nullptr,
+      .supports = [](const EvalArgs& a) { return Call::fits(a) && Kernel::supports(Call::args(a)); },
       // Asked for before any call: a plan from a file may name a tactic that cannot do what it says.
       .scratch =
           [](const EvalArgs& a) {
-            const kernels::ConvArgs args = kArgs(a);
-            CHECK(args.y.numel() == 0 || Kernel::supports(args), "the tactic '{}' does not support this call",
-                  Kernel::kName);
+            const kernels::ConvArgs args = Call::args(a);
+            CHECK(args.y.numel() == 0 || (Call::fits(a) && Kernel::supports(args)),
+                  "the tactic '{}' does not support this call", Kernel::kName);
             return Kernel::scratch(args, a.in[kWeight].data);
           },
-      .eval = [](const EvalArgs& a) { Kernel::run(kArgs(a), a.in[kWeight].data, a.scratch); },
-      .packed_bytes = [](const EvalArgs& a) { return Kernel::bytes(kArgs(a)); },
-      .packed_form = [](const EvalArgs& a) { return Kernel::form(kArgs(a)); },
-      .pack = [](const EvalArgs& a, void* packed) { Kernel::pack(kArgs(a), packed); },
-      .check_packed = [](const Array& weight, const Attrs& attrs, std::span<const std::byte> packed,
-                         std::string_view form) { Kernel::check(weight, groups_of(attrs), packed, form); },
+      .eval = [](const EvalArgs& a) { Kernel::run(Call::args(a), a.in[kWeight].data, a.scratch); },
+      .packed_bytes = [](const EvalArgs& a) { return Kernel::bytes(Call::args(a)); },
+      .packed_form = [](const EvalArgs& a) { return Kernel::form(Call::args(a)); },
+      .pack = [](const EvalArgs& a, void* packed) { Kernel::pack(Call::args(a), packed); },
+      .check_packed =
+          [](const Array& weight, const Attrs& attrs, std::span<const std::byte> packed, std::string_view form) {
+            Kernel::check(Call::weight(weight), Call::groups(attrs), packed, form);
+          },
       .unpack = [](const void* packed, const Attrs& attrs,
-                   const Array& dense) { Kernel::unpack(packed, groups_of(attrs), dense); },
+                   const Array& dense) { Kernel::unpack(packed, Call::groups(attrs), Call::weight(dense)); },
   };
 }
 
@@ -160,16 +218,18 @@ void concat_missing(const EvalArgs& a) {
 
 // Of an op's rows the last that supports a call is chosen where none is timed.
 constexpr Tactic kTactics[] = {
-    conv_tactic<Winograd<2>, conv2d_args>("conv2d"),
-    conv_tactic<Winograd<2>, conv2d_fused_args>("conv2d_fused"),
-    conv_tactic<Winograd<4>, conv2d_args>("conv2d"),
-    conv_tactic<Winograd<4>, conv2d_fused_args>("conv2d_fused"),
-    conv_tactic<Depthwise, conv2d_args>("conv2d"),
-    conv_tactic<Depthwise, conv2d_fused_args>("conv2d_fused"),
-    conv_tactic<Products, conv2d_args>("conv2d"),
-    conv_tactic<Products, conv2d_fused_args>("conv2d_fused"),
-    conv_tactic<OneDnn, conv2d_args>("conv2d"),
-    conv_tactic<OneDnn, conv2d_fused_args>("conv2d_fused"),
+    packed_tactic<Winograd<2>, Conv>("conv2d"),
+    packed_tactic<Winograd<2>, ConvFused>("conv2d_fused"),
+    packed_tactic<Winograd<4>, Conv>("conv2d"),
+    packed_tactic<Winograd<4>, ConvFused>("conv2d_fused"),
+    packed_tactic<Depthwise, Conv>("conv2d"),
+    packed_tactic<Depthwise, ConvFused>("conv2d_fused"),
+    packed_tactic<Products, Conv>("conv2d"),
+    packed_tactic<Products, ConvFused>("conv2d_fused"),
+    packed_tactic<OneDnn, Conv>("conv2d"),
+    packed_tactic<OneDnn, ConvFused>("conv2d_fused"),
+    packed_tactic<Products, Linear>("linear"),
+    packed_tactic<Products, LinearFused>("linear_fused"),
     {.name = "in_place", .op = "concat", .supports = [](const EvalArgs&) { return true; }, .eval = concat_missing},
 };
 

@@ -15,6 +15,7 @@ struct Tactic {
   /// Operand that is stored packed (its array then points at packed data and has the plain shape), or -1.
   int packed = -1;
   bool fast_math = false;  // not for Math::strict
+  bool varies = false;     // an image's bits may depend on the batch and on the number of threads
   /// Whether activations may be channel slices of wider arrays without being copied, for this weight; null: no.
   bool (*takes_slices)(const Spec& weight, const Attrs& attrs) = nullptr;
   /// At these shapes, strides and this thread count. Data pointers are null exactly where an operand is absent.

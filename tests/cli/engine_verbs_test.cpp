@@ -73,6 +73,15 @@ TEST_F(EngineVerbs, BuildWithFastMathTimesWinograd) {
   EXPECT_EQ(run_line("build zoo:small_cnn --math exact -o x.ingot").code, 2);
 }
 
+TEST_F(EngineVerbs, BuildsDeterministicEngines) {
+  const std::string engine = text(scratch_folder() / "steady.ingot");
+  const Outcome o = run_line("build zoo:small_cnn --json --deterministic -o " + engine);
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_TRUE(o.json().at("deterministic").get<bool>());
+  for (const auto& tactic : o.json().at("tactics")) EXPECT_NE(tactic.at("tactic"), "onednn_packed");
+  EXPECT_EQ(run_line("compare zoo:small_cnn " + engine).code, 0);
+}
+
 TEST_F(EngineVerbs, BuildSaysWhatItDid) {
   const Outcome o = run_line("build zoo:lenet -o " + text(scratch_folder() / "said.ingot") + " --no-timing");
   ASSERT_EQ(o.code, 0) << o.err;
