@@ -122,9 +122,8 @@ HWY_INLINE void run_vector(const Tile& t, int64_t c) {
 }
 
 /// A vector's share of what the next tile touches first: of as many columns as the tiles are apart, of its results.
-/// A call, as the sums want all registers.
 template <int W, int S>
-HWY_NOINLINE void fetch(const Tile& t, int64_t c) {
+HWY_INLINE void fetch(const Tile& t, int64_t c) {
   constexpr int64_t kLine = 16, kShare = W * S;
   if (t.next_x != nullptr) {
     const float* const x = t.next_x + c * kShare;
@@ -140,15 +139,25 @@ HWY_NOINLINE void fetch(const Tile& t, int64_t c) {
   }
 }
 
+// Fetching is apart from the loop without: its pointers take registers.
+template <class Windows, int W>
+HWY_NOINLINE void run_fetching(const Tile& tile) {
+  const Tile t = tile;
+  for (int64_t c = 0; c + kLanes <= t.channels; c += kLanes) {
+    fetch<W, Windows::kStride>(t, c);
+    run_vector<Windows, W, true>(t, c);
+  }
+}
+
 template <class Windows, int W>
 void run(const Tile& tile) {
   const Tile t = tile;  // which stores of results cannot change
   int64_t c = 0;
-  const bool fetches = t.next_x != nullptr || t.next_out != nullptr;
-  for (; c + kLanes <= t.channels; c += kLanes) {
-    if (fetches) fetch<W, Windows::kStride>(tile, c);
-    run_vector<Windows, W, true>(t, c);
+  if (t.next_x != nullptr || t.next_out != nullptr) {
+    run_fetching<Windows, W>(tile);
+    c = t.channels / kLanes * kLanes;
   }
+  for (; c + kLanes <= t.channels; c += kLanes) run_vector<Windows, W, true>(t, c);
   if (c < t.channels) run_vector<Windows, W, false>(t, c);
 }
 
