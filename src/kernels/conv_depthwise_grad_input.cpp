@@ -17,8 +17,9 @@ constexpr int64_t kMostStride = 4;
 /// Places first, first + stride, ... of one dimension of dx, and the taps first_tap, first_tap + stride, ... of the
 /// kernel that meet them: place number m reads g at m - pad, m - pad + dilation, ... by these taps, the last one first.
 struct Remainder {
-  int64_t places, first_tap, taps, pad;
+  int64_t places = 0, first_tap = 0, taps = 0, pad = 0;
 
+  Remainder() = default;
   Remainder(int64_t first, int64_t size, int64_t kernel, int64_t stride, int64_t dilation, int64_t padding)
       : places((size - first + stride - 1) / stride),
         first_tap((first + padding) % stride),
@@ -26,23 +27,19 @@ struct Remainder {
         pad((taps - 1) * dilation - (first + padding) / stride) {}
 };
 
-/// The weights of some taps, turned round, as depthwise::Correlation wants them.
-void pack_turned(const Array& weight, const Remainder& rows, const Remainder& columns, const Pair& stride, float* to) {
-  const int64_t taps = rows.taps * columns.taps, channels = weight.shape[0];
-  parallel_for(depthwise::strips_of(channels), 16, [&](int64_t begin, int64_t end) {
-    for (int64_t strip = begin; strip < end; ++strip) {
-      const float* const from = weight.as<float>() + strip * kStrip * weight.strides[0];
-      const int64_t count = std::min(kStrip, channels - strip * kStrip);
-      float* out = to + strip * taps * kStrip;
-      for (int64_t u = rows.taps - 1; u >= 0; --u)
-        for (int64_t v = columns.taps - 1; v >= 0; --v, out += kStrip) {
-          const float* tap = from + (rows.first_tap + u * stride.h) * weight.strides[2] +
-                             (columns.first_tap + v * stride.w) * weight.strides[3];
-          for (int64_t c = 0; c < count; ++c) out[c] = tap[c * weight.strides[0]];
-          std::fill(out + count, out + kStrip, 0.0f);
-        }
+/// A strip of the weights of some taps, turned round, as depthwise::Correlation wants them.
+void pack_turned(const Array& weight, int64_t strip, const Remainder& rows, const Remainder& columns,
+                 const Pair& stride, float* to) {
+  const float* const from = weight.as<float>() + strip * kStrip * weight.strides[0];
+  const int64_t count = std::min(kStrip, weight.shape[0] - strip * kStrip);
+  float* out = to + strip * rows.taps * columns.taps * kStrip;
+  for (int64_t u = rows.taps - 1; u >= 0; --u)
+    for (int64_t v = columns.taps - 1; v >= 0; --v, out += kStrip) {
+      const float* tap = from + (rows.first_tap + u * stride.h) * weight.strides[2] +
+                         (columns.first_tap + v * stride.w) * weight.strides[3];
+      for (int64_t c = 0; c < count; ++c) out[c] = tap[c * weight.strides[0]];
+      std::fill(out + count, out + kStrip, 0.0f);
     }
-  });
 }
 
 /// A correlation for each remainder of rows and of columns.
@@ -57,7 +54,7 @@ class Remainders {
         const Remainder columns(w, dx.shape[3], weight.shape[3], stride.w, dilation.w, pad.left);
         const Pair kernel(rows.taps, columns.taps);
         float* const weights = scratch.array<float>(depthwise::weights_size(weight.shape[0], kernel));
-        if (weights != nullptr) pack_turned(weight, rows, columns, stride, weights);
+        if (weights != nullptr) packs_[count_] = {rows, columns, weights};
         all_[count_++] = {.x = g.as<float>(),
                           .x_view = view_of(g),
                           .x_size = {g.shape[2], g.shape[3]},
@@ -71,10 +68,24 @@ class Remainders {
                           .y_size = {rows.places, columns.places}};
       }
   }
+  void pack(const Array& weight, const Pair& stride) const {
+    constexpr int64_t kGrain = 4096;  // elements that are worth a thread
+    const int64_t strips = depthwise::strips_of(weight.shape[0]), size = weight.shape[2] * weight.shape[3] * kStrip;
+    parallel_for(strips, kGrain / size + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t strip = begin; strip < end; ++strip)
+        for (size_t i = 0; i < count_; ++i)
+          pack_turned(weight, strip, packs_[i].rows, packs_[i].columns, stride, packs_[i].weights);
+    });
+  }
   std::span<const depthwise::Correlation> all() const { return {all_.data(), count_}; }
 
  private:
+  struct Pack {
+    Remainder rows, columns;
+    float* weights;
+  };
   std::array<depthwise::Correlation, kMostStride * kMostStride> all_;
+  std::array<Pack, kMostStride * kMostStride> packs_;
   size_t count_ = 0;
 };
 
@@ -102,6 +113,7 @@ void conv_depthwise_grad_input(const Array& g, const Array& weight, const ConvGe
   if (dx.numel() == 0) return;
   Scratch memory(scratch);
   const Remainders remainders(g, weight, geometry, dx, memory);
+  remainders.pack(weight, geometry.stride);
   depthwise::run(remainders.all(), dx.shape[0], dx.shape[1], memory.take(depthwise::scratch_bytes(remainders.all())));
 }
 
