@@ -164,8 +164,8 @@ TEST_F(EngineFile, SurvivesPlansThatAreCutOrGoOn) {
 EngineData packed_elsewhere() {
   EngineData data = small_engine().data();
   for (const PlanStep& step : data.plan.steps) {
+    if (step.tactic != "onednn_packed") continue;
     const Tactic* tactic = find_tactic(*step.op, step.tactic);
-    if (tactic == nullptr || tactic->packed < 0) continue;
     const PlanTensor& weight = data.plan.tensor(step.operands[1]);
     const auto count = numel(weight.spec.shape).value();
     const auto bytes = std::make_shared<std::string>("ingotcw1");
@@ -212,12 +212,12 @@ TEST(Packing, AWrongFormOrHeaderIsRefused) {
   const auto path = temporary("packing.ingot");
   EngineData data = packed_elsewhere();
   for (PlanWeight& w : data.plan.weights)
-    if (w.form != "dense") w.form = "onednn:f32:acdb";
+    if (w.form == "onednn:f32:abcd") w.form = "onednn:f32:acdb";
   Engine(make_engine_data(data.plan, data.weights)).save(path);
   EXPECT_THAT([&] { Engine::load(path); }, ThrowsMessage<Error>(HasSubstr("'onednn:f32:abcd', not 'onednn:f32:acdb'")));
   data = packed_elsewhere();
   for (size_t i = 0; i < data.weights.size(); ++i) {
-    if (data.plan.weights[i].form == "dense") continue;
+    if (data.plan.weights[i].form != "onednn:f32:abcd") continue;
     const auto bytes =
         std::make_shared<std::string>(reinterpret_cast<const char*>(data.weights[i].data), data.weights[i].bytes);
     (*bytes)[0] = 'x';
