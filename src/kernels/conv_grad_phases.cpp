@@ -3,29 +3,19 @@
 #include <numeric>
 
 namespace ingot::kernels {
-namespace {
-
-/// One dimension of a phase: the places first, first + step, ... of the kernel.
-struct Line {
-  int64_t first = 0, step = 1, count = 0, dilation = 1, pad = 0;
-
-  Line(int64_t phase, int64_t kernel, int64_t stride, int64_t dilation_of_all, int64_t padding) {
-    const int64_t common = std::gcd(stride, dilation_of_all);
-    step = stride / common, dilation = dilation_of_all / common;
-    while (first < kernel && (phase + padding - first * dilation_of_all) % stride != 0) ++first;
-    count = (kernel - first + step - 1) / step;
-    // Pixel i reads, at place j, g's pixel i + (phase + padding - first * dilation_of_all) / stride - j * dilation.
-    pad = dilation * (count - 1) - (phase + padding - first * dilation_of_all) / stride;
-  }
-};
-
-}  // namespace
+PhaseLine::PhaseLine(int64_t phase, int64_t kernel, int64_t stride, int64_t dilation_of_all, int64_t padding) {
+  const int64_t common = std::gcd(stride, dilation_of_all);
+  step = stride / common, dilation = dilation_of_all / common;
+  while (first < kernel && (phase + padding - first * dilation_of_all) % stride != 0) ++first;
+  count = (kernel - first + step - 1) / step;
+  pad = dilation * (count - 1) - (phase + padding - first * dilation_of_all) / stride;
+}
 
 ConvArgs grad_input_phase(const Array& g, const Array& weight, const ConvGeometry& geometry, const Array& dx, int64_t h,
                           int64_t w) {
   const Pair stride = geometry.stride;
-  const Line rows(h, weight.shape[2], stride.h, geometry.dilation.h, geometry.padding.top);
-  const Line columns(w, weight.shape[3], stride.w, geometry.dilation.w, geometry.padding.left);
+  const PhaseLine rows(h, weight.shape[2], stride.h, geometry.dilation.h, geometry.padding.top);
+  const PhaseLine columns(w, weight.shape[3], stride.w, geometry.dilation.w, geometry.padding.left);
 
   Array turned = weight;
   turned.shape = {weight.shape[1], weight.shape[0], rows.count, columns.count};

@@ -6,22 +6,21 @@
 
 #include "base/parallel.h"
 #include "kernels/conv_taps.h"
+#include "kernels/cut.h"
 #include "kernels/gemm.h"
 
 namespace ingot::kernels::depthwise {
 namespace {
 
-int64_t pieces_of(int64_t count, int64_t most) { return (count + most - 1) / most; }
-
 /// Rows of an image that are a job, from the sizes alone.
 int64_t blocks_of(const Correlation& c, int64_t images) {
   constexpr int64_t kJobs = 16, kLeastRows = 2;
-  return std::clamp<int64_t>(pieces_of(kJobs, images), 1, pieces_of(c.y_size.height, kLeastRows));
+  return std::clamp<int64_t>(parts_of(kJobs, images), 1, parts_of(c.y_size.height, kLeastRows));
 }
 
 }  // namespace
 
-int64_t strips_of(int64_t channels) { return pieces_of(channels, kStrip); }
+int64_t strips_of(int64_t channels) { return parts_of(channels, kStrip); }
 int64_t weights_size(int64_t channels, Pair kernel) { return strips_of(channels) * kernel.h * kernel.w * kStrip; }
 
 Correlation correlation_of(const ConvArgs& a, const float* weights) {
@@ -62,7 +61,7 @@ void Rows::cut() {
     };
     int64_t end = first + 1;
     while (end < c_.y_size.width && belongs(taps_of(end))) ++end;
-    const int64_t count = end - first, pieces = pieces_of(count, kMostWidth);
+    const int64_t count = end - first, pieces = parts_of(count, kMostWidth);
     for (int64_t piece = 0; piece < pieces; ++piece) {
       const int64_t begin = first + count * piece / pieces;
       const int64_t start = begin * stride - c_.left;
