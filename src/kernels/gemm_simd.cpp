@@ -5,7 +5,7 @@
 
 #include "kernels/dispatch.h"
 #include "kernels/gemm_kernel.h"
-#include "kernels/load-inl.h"
+#include "kernels/tile-inl.h"
 #include "kernels/unroll.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -15,15 +15,7 @@ namespace {
 
 using namespace kernels::HWY_NAMESPACE;
 
-// Two vectors of columns and as many rows as leave registers for two vectors of weights and one element of a row.
-constexpr int kVectors = 2;
-constexpr int64_t kLanes = hn::MaxLanes(F32());
-constexpr int kRows = HWY_TARGET <= HWY_AVX3 ? 12 : 6;
-constexpr int64_t kColumns = kVectors * kLanes;
 constexpr int64_t kUnrolled = 8;
-
-template <int R>
-using Sums = V[R][kVectors];
 
 template <int R>
 HWY_INLINE void add_products(Sums<R>& sums, const float* const (&row)[R], int64_t k, const float* weights) {

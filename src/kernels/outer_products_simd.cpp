@@ -4,8 +4,8 @@
 #include <hwy/highway.h>
 
 #include "kernels/dispatch.h"
-#include "kernels/load-inl.h"
 #include "kernels/outer_products.h"
+#include "kernels/tile-inl.h"
 #include "kernels/unroll.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -14,14 +14,6 @@ namespace HWY_NAMESPACE {
 namespace {
 
 using namespace kernels::HWY_NAMESPACE;
-
-// The tile of gemm_simd.cpp.
-constexpr int kVectors = 2;
-constexpr int64_t kLanes = hn::MaxLanes(F32());
-constexpr int kRows = HWY_TARGET <= HWY_AVX3 ? 12 : 6;
-
-template <int R>
-using Sums = V[R][kVectors];
 
 // Whole: of kVectors vectors, as all but the last strip of a result are.
 template <int R, bool kWhole>

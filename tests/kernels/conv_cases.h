@@ -53,6 +53,20 @@ inline const Shape kShapes[] = {
     {1, 1, 1, 1, 1, {1, 1}, {}},
 };
 
+/// Those that Winograd's filtering has.
+inline const Shape kThreeByThree[] = {
+    {2, 3, 17, 13, 8, {3, 3}, {.padding = 1}},
+    {1, 16, 14, 14, 32, {3, 3}, {.padding = 1}},
+    {3, 5, 7, 13, 17, {3, 3}, {.padding = {1, 0, 2, 1}}},
+    {1, 64, 7, 7, 70, {3, 3}, {.padding = 1}},
+    {2, 260, 5, 6, 33, {3, 3}, {}},
+    {2, 200, 14, 13, 40, {3, 3}, {.padding = 1}},
+    {2, 33, 14, 13, 200, {3, 3}, {.padding = 1}},
+    {2, 3, 5, 5, 8, {3, 3}, {.padding = 6}},
+    {1, 1, 3, 3, 1, {3, 3}, {}},
+    {9, 24, 40, 37, 24, {3, 3}, {.padding = 1}},
+};
+
 inline int64_t extent(int64_t size, int64_t pads, int64_t kernel, int64_t stride, int64_t dilation) {
   return (size + pads - dilation * (kernel - 1) - 1) / stride + 1;
 }

@@ -39,18 +39,6 @@ void check_winograd(int m, const Shape& shape, Layout layout, Layout weight_layo
       [m](auto&&... a) { conv_winograd_grad_weight(m, a...); });
 }
 
-const Shape kThreeByThree[] = {
-    {2, 3, 17, 13, 8, {3, 3}, {.padding = 1}},
-    {1, 16, 14, 14, 32, {3, 3}, {.padding = 1}},
-    {3, 5, 7, 13, 17, {3, 3}, {.padding = {1, 0, 2, 1}}},
-    {1, 64, 7, 7, 70, {3, 3}, {.padding = 1}},
-    {2, 260, 5, 6, 33, {3, 3}, {}},
-    {2, 33, 14, 13, 200, {3, 3}, {.padding = 1}},
-    {2, 3, 5, 5, 8, {3, 3}, {.padding = 6}},
-    {1, 1, 3, 3, 1, {3, 3}, {}},
-    {9, 24, 40, 37, 24, {3, 3}, {.padding = 1}},
-};
-
 TEST(ConvGemmGrad, MatchesThePlainKernels) {
   for (const Shape& shape : kShapes)
     for (const Layout layout : kLayouts) {

@@ -26,18 +26,6 @@ void run(int m, const ConvArgs& args) {
   EXPECT_TRUE(scratch.guard_holds());
 }
 
-const Shape kThreeByThree[] = {
-    {2, 3, 17, 13, 8, {3, 3}, {.padding = 1}},
-    {1, 16, 14, 14, 32, {3, 3}, {.padding = 1}},
-    {3, 5, 7, 13, 17, {3, 3}, {.padding = {1, 0, 2, 1}}},
-    {1, 64, 7, 7, 70, {3, 3}, {.padding = 1}},
-    {2, 260, 5, 6, 33, {3, 3}, {}},
-    {2, 200, 14, 13, 40, {3, 3}, {.padding = 1}},
-    {2, 3, 5, 5, 8, {3, 3}, {.padding = 6}},
-    {1, 1, 3, 3, 1, {3, 3}, {}},
-    {1, 24, 40, 37, 24, {3, 3}, {.padding = 1}},
-};
-
 void check(int m, const Shape& shape, Activation activation, Layout x_layout, Layout weight_layout, Layout y_layout) {
   const ForwardCase c(shape, activation, x_layout, weight_layout, y_layout);
   run(m, c.args);
