@@ -194,6 +194,7 @@ void run_job(const ConvArgs& a, const Plan& p, const float* packed, int64_t job,
 bool conv_gemm_supports(const ConvArgs& a) { return has_own_form(a) && (!a.residual || has_even_pixels(a.residual)); }
 
 size_t conv_gemm_scratch(const ConvArgs& args) {
+  if (args.y.numel() == 0) return 0;
   const Plan p(args);
   Scratch count(nullptr);
   Memory(p, count);

@@ -138,10 +138,10 @@ class GradWeight {
                          .strip = p_.row_strip});
   }
 
-  /// The sums over a window's tiles of one product and one strip of outputs, by slices that stay in the first-level
-  /// cache.
+  /// The sums over a window's tiles of one product and one strip of outputs, by slices that are short, for the sake of
+  /// rounding, and stay in the first-level cache.
   void add(int64_t product, int64_t strip, int64_t tiles, bool first) const {
-    constexpr int64_t kSlice = 192;
+    constexpr int64_t kSlice = 64;
     const Cut slices{tiles, parts_of(tiles, kSlice)};
     const float* const u = memory_.u + product * p_.u_plane() + strip * p_.row_strip;
     const float* const v = memory_.v + product * p_.v_plane();

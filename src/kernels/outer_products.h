@@ -14,7 +14,8 @@ struct Walk {
 };
 
 /// sums[r][j] (+)= sum over positions of a[r] * b[j], for rows r < gemm::tile().rows and columns j <= columns. The
-/// kernel reads `b` up to gemm::tile().columns.
+/// kernel reads `b` up to gemm::tile().columns. Positions are summed by themselves before they are added: many short
+/// blocks round less than a long one.
 struct Block {
   Walk a, b;
   int64_t planes, rows, length;

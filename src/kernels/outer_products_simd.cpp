@@ -17,34 +17,26 @@ using namespace kernels::HWY_NAMESPACE;
 
 // Whole: of kVectors vectors, as all but the last strip of a result are.
 template <int R, bool kWhole>
-HWY_INLINE void read_sums(Sums<R>& sums, const Block& b) {
+HWY_INLINE void add_sums(const V (&sums)[R][kVectors], const Block& b) {
   INGOT_UNROLL
-  for (int r = 0; r < R; ++r)
-    for (int v = 0; v < kVectors; ++v) {
-      const float* const at = b.sums + r * b.sums_stride + v * kLanes;
-      const int64_t count = b.columns - v * kLanes;
-      sums[r][v] = b.first || count <= 0 ? hn::Zero(F32()) : kWhole ? load(at) : read_some(at, count);
-    }
-}
-
-template <int R, bool kWhole>
-HWY_INLINE void write_sums(const Sums<R>& sums, const Block& b) {
-  INGOT_UNROLL
-  for (int r = 0; r < R; ++r)
+  for (int r = 0; r < R; ++r) {
+    INGOT_UNROLL
     for (int v = 0; v < kVectors; ++v) {
       float* const at = b.sums + r * b.sums_stride + v * kLanes;
       const int64_t count = b.columns - v * kLanes;
-      if constexpr (kWhole)
-        store(sums[r][v], at);
-      else if (count > 0)
-        write_some(sums[r][v], at, count);
+      if (!kWhole && count <= 0) continue;
+      V sum = sums[r][v];
+      if (!b.first) sum = hn::Add(sum, kWhole ? load(at) : read_some(at, count));
+      kWhole ? store(sum, at) : write_some(sum, at, count);
     }
+  }
 }
 
 template <int R, bool kWhole>
 void run(const Block& block) {
   Sums<R> sums;
-  read_sums<R, kWhole>(sums, block);
+  INGOT_UNROLL
+  for (int r = 0; r < R; ++r) sums[r][0] = sums[r][1] = hn::Zero(F32());
   const int64_t a_step = block.a.step, b_step = block.b.step;
   for (int64_t p = 0; p < block.planes; ++p)
     for (int64_t y = 0; y < block.rows; ++y) {
@@ -60,7 +52,7 @@ void run(const Block& block) {
         }
       }
     }
-  write_sums<R, kWhole>(sums, block);
+  add_sums<R, kWhole>(sums, block);
 }
 
 template <bool kWhole>

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <ostream>
 #include <random>
 #include <vector>
@@ -148,6 +149,14 @@ struct ForwardCase {
   Box x, weight, bias, residual, y;
   ConvArgs args;
 };
+
+/// Of the results, relative to their own root mean square.
+inline double relative_error(const Box& got, const Box& want) {
+  const auto a = got.values(), b = want.values();
+  double error = 0, size = 0;
+  for (size_t i = 0; i < a.size(); ++i) error += (a[i] - b[i]) * (a[i] - b[i]), size += b[i] * b[i];
+  return std::sqrt(error / size);
+}
 
 /// A convolution's gradients, their operands random.
 struct GradientCase {

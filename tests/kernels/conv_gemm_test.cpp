@@ -128,6 +128,13 @@ TEST(ConvGemm, EmptyBatchIsNoWork) {
   run({.x = x, .weight = weight, .geometry = shape.geometry, .y = y});
 }
 
+// As a linear layer of no rows is.
+TEST(ConvGemm, NoPixelsAreNoWork) {
+  const Box x(DType::f32, {1, 4, 1, 0}, Layout::channels_last), y(DType::f32, {1, 6, 1, 0}, Layout::channels_last);
+  const Box weight = std::move(Box(DType::f32, {6, 4, 1, 1}).randomize(2));
+  run({.x = x, .weight = weight, .y = y});
+}
+
 /// Rows, weights and places for results of a strip, the micro-kernel beside its plain twin.
 TEST(Gemm, TheMicroKernelMatchesItsTwin) {
   std::mt19937 random(3);

@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include "cases.h"
 #include "kernels/conv_cases.h"
 #include "kernels/conv_gemm_grad.h"
+#include "kernels/conv_onednn.h"
 #include "kernels/conv_winograd_grad.h"
 #include "kernels/gemm.h"
 #include "kernels/outer_products.h"
@@ -25,9 +28,8 @@ void check_gemm(const Shape& shape, Layout layout, Layout weight_layout) {
   c.check_weight(4, conv_gemm_grad_weight_scratch, conv_gemm_grad_weight);
 }
 
-void check_winograd(int m, const Shape& shape, Layout layout, Layout weight_layout) {
-  const GradientCase c(shape, DType::f32, layout, weight_layout);
-  ASSERT_TRUE(conv_winograd_grad_supports(c.x, c.weight, c.g, shape.geometry));
+void check_winograd(int m, const GradientCase& c) {
+  ASSERT_TRUE(conv_winograd_grad_supports(c.x, c.weight, c.g, c.shape.geometry));
   // Transforms make numbers that are some times larger, and add as many roundings; a window beyond the padding's
   // reach has a few terms only, but takes part in a tile's sums.
   const double roundings = m == 2 ? 4 : 16;
@@ -67,7 +69,7 @@ TEST(ConvWinogradGrad, MatchesThePlainKernels) {
     for (const Shape& shape : kThreeByThree)
       for (const Layout layout : kLayouts) {
         SCOPED_TRACE(testing::Message() << "F(" << m << ",3) " << shape << " " << name_of(layout));
-        check_winograd(m, shape, layout, Layout::row_major);
+        check_winograd(m, GradientCase(shape, DType::f32, layout, Layout::row_major));
       }
 }
 
@@ -84,8 +86,34 @@ TEST(ConvWinogradGrad, RandomShapes) {
     if (random() % 4 == 0) shape.out += static_cast<int64_t>(random() % 300);
     const int m = random() % 2 == 0 ? 2 : 4;
     SCOPED_TRACE(testing::Message() << "case " << i << ": F(" << m << ",3) " << shape);
-    check_winograd(m, shape, layout(), random() % 2 == 0 ? Layout::transposed : Layout::channels_last);
+    const Layout weight_layout = random() % 2 == 0 ? Layout::transposed : Layout::channels_last;
+    check_winograd(m, GradientCase(shape, DType::f32, layout(), weight_layout));
     if (HasFailure()) return;
+  }
+}
+
+TEST(ConvWinogradGrad, ErrsByAFewRoundings) {
+  for (const auto& [batch, side] : {std::pair<int64_t, int64_t>{1, 14}, {4, 14}, {4, 28}, {2, 56}}) {
+    const Shape shape{batch, 16, side, side, 16, {3, 3}, {.padding = 1}};
+    const GradientCase c(shape, DType::f32, Layout::channels_last, Layout::channels_last);
+    const Box dx(DType::f32, c.sizes.x), dweight(DType::f32, c.sizes.weight);
+    conv2d_grad_input_reference(c.g, c.weight, shape.geometry, dx);
+    conv2d_grad_weight_reference(c.x, c.g, shape.geometry, dweight);
+    c.check_weight(4, conv_onednn_grad_weight_scratch, conv_onednn_grad_weight);
+    const double long_sums = relative_error(c.dweight, dweight);
+    c.check_input(4, conv_gemm_grad_input_scratch, conv_gemm_grad_input);
+    c.check_weight(4, conv_gemm_grad_weight_scratch, conv_gemm_grad_weight);
+    const double plain_input = relative_error(c.dx, dx), plain_weight = relative_error(c.dweight, dweight);
+    for (const int m : {2, 4}) {
+      check_winograd(m, c);
+      const double input = relative_error(c.dx, dx), weight = relative_error(c.dweight, dweight);
+      RecordProperty(fmt::format("F{}_{}x{}x{}", m, batch, side, side),
+                     fmt::format("input {:.2e}, plain {:.2e}; weight {:.2e}, plain {:.2e}, oneDNN {:.2e}", input,
+                                 plain_input, weight, plain_weight, long_sums));
+      EXPECT_LT(input, (m == 2 ? 1.2 : 3) * plain_input) << "F(" << m << ",3), " << batch << "x" << side;
+      // Both are sums of short sums; the transforms of both operands add their part.
+      EXPECT_LT(weight, (m == 2 ? 2 : 6) * plain_weight) << "F(" << m << ",3), " << batch << "x" << side;
+    }
   }
 }
 

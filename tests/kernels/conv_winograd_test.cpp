@@ -68,14 +68,6 @@ TEST(ConvWinograd, RandomShapes) {
   }
 }
 
-/// Of the results, relative to their own root mean square.
-double relative_error(const Box& got, const Box& want) {
-  const auto a = got.values(), b = want.values();
-  double error = 0, size = 0;
-  for (size_t i = 0; i < a.size(); ++i) error += (a[i] - b[i]) * (a[i] - b[i]), size += b[i] * b[i];
-  return std::sqrt(error / size);
-}
-
 TEST(ConvWinograd, ErrsByAFewRoundings) {
   for (const int64_t channels : {16, 64, 256, 1024}) {
     const Shape shape{1, channels, 12, 12, 16, {3, 3}, {.padding = 1}};
