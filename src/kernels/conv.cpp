@@ -61,10 +61,13 @@ Kernel choose_grad_weight(const Array& x, const Array& g, const ConvGeometry& ge
   return conv_winograd_grad_supports(x, dweight, g, geometry) ? winograd_or(kGemm, g) : kGemm;
 }
 
-std::string name_of(Kernel kernel, const std::string& onednn) {
+/// `onednn` gives the name of oneDNN's implementation, which is looked for only where it runs.
+template <class F>
+std::string name_of(Kernel kernel, const F& onednn) {
   constexpr const char* kNames[] = {"onednn", "gemm", "winograd2", "winograd4", "depthwise"};
   if (kernel != kOneDnn) return kNames[kernel];
-  return onednn == "plain" ? onednn : "onednn: " + onednn;
+  const std::string name = onednn();
+  return name == "plain" ? name : "onednn: " + name;
 }
 
 struct Forward {
@@ -123,7 +126,7 @@ static_assert(std::size(kForward) == kKernels && std::size(kGradInput) == kKerne
 size_t conv2d_scratch(const ConvArgs& args) { return kForward[choose(args)].scratch(args); }
 void conv2d(const ConvArgs& args, void* scratch) { kForward[choose(args)].run(args, scratch); }
 std::string conv2d_implementation(const ConvArgs& args) {
-  return name_of(choose(args), conv_onednn_implementation(args));
+  return name_of(choose(args), [&] { return conv_onednn_implementation(args); });
 }
 
 size_t conv2d_grad_input_scratch(const Array& g, const Array& weight, const ConvGeometry& geometry, const Array& dx) {
@@ -136,7 +139,7 @@ void conv2d_grad_input(const Array& g, const Array& weight, const ConvGeometry& 
 std::string conv2d_grad_input_implementation(const Array& g, const Array& weight, const ConvGeometry& geometry,
                                              const Array& dx) {
   return name_of(choose_grad_input(g, weight, geometry, dx),
-                 conv_onednn_grad_input_implementation(g, weight, geometry, dx));
+                 [&] { return conv_onednn_grad_input_implementation(g, weight, geometry, dx); });
 }
 
 size_t conv2d_grad_weight_scratch(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight) {
@@ -149,7 +152,7 @@ void conv2d_grad_weight(const Array& x, const Array& g, const ConvGeometry& geom
 std::string conv2d_grad_weight_implementation(const Array& x, const Array& g, const ConvGeometry& geometry,
                                               const Array& dweight) {
   return name_of(choose_grad_weight(x, g, geometry, dweight),
-                 conv_onednn_grad_weight_implementation(x, g, geometry, dweight));
+                 [&] { return conv_onednn_grad_weight_implementation(x, g, geometry, dweight); });
 }
 
 }  // namespace ingot::kernels

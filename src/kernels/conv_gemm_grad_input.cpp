@@ -20,8 +20,7 @@ void for_phases(const Array& g, const Array& weight, const ConvGeometry& geometr
 }  // namespace
 
 bool conv_gemm_grad_input_supports(const Array& g, const Array& weight, const ConvGeometry& geometry, const Array& dx) {
-  const auto fits = [](const Array& a) { return a.dtype == DType::f32 && has_adjacent_channels(a) && a.numel() > 0; };
-  return fits(g) && fits(dx) && weight.dtype == DType::f32 && geometry.groups == 1;
+  return has_own_gradient(dx, g, weight) && geometry.groups == 1;
 }
 
 size_t conv_gemm_grad_input_scratch(const Array& g, const Array& weight, const ConvGeometry& geometry,

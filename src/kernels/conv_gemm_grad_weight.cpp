@@ -249,8 +249,7 @@ void add_splits(const Plan& p, float* sums) {
 }  // namespace
 
 bool conv_gemm_grad_weight_supports(const Array& x, const Array& g, const Array& dweight) {
-  const auto fits = [](const Array& a) { return a.dtype == DType::f32 && has_adjacent_channels(a) && a.numel() > 0; };
-  return fits(x) && fits(g) && dweight.dtype == DType::f32;
+  return has_own_gradient(x, g, dweight);
 }
 
 size_t conv_gemm_grad_weight_scratch(const Array& x, const Array& g, const ConvGeometry& geometry,

@@ -7,6 +7,7 @@
 #include "kernels/gemm.h"
 #include "kernels/packed_weights.h"
 #include "kernels/scratch.h"
+#include "kernels/winograd_tiles.h"
 #include "kernels/winograd_weights.h"
 
 namespace ingot::kernels {
@@ -18,7 +19,7 @@ using winograd::Form;
 struct Plan {
   int m, edge;
   Form form;
-  int64_t across, tiles_of_image, tiles;
+  winograd::Tiles tiles;
   // Where few outputs are made of each channel's tile, a thread transforms its tiles for itself and makes all outputs
   // of them: they stay in its second-level cache. Else tiles are transformed for all threads, `window` of them at a
   // time, and the threads share the outputs: the weights, which are large, are then read once a window.
@@ -33,20 +34,16 @@ struct Plan {
              .outputs = a.weight.shape[0],
              .width = gemm::tile().columns,
              .products = winograd::products(size)},
-        across((a.y.shape[3] + m - 1) / m),
-        tiles_of_image(across * ((a.y.shape[2] + m - 1) / m)),
-        tiles(a.y.shape[0] * tiles_of_image) {
+        tiles(m, a.y) {
     constexpr int64_t kOwnFloats = 72 * 1024, kSharedFloats = 2048 * 1024, kMost = 48, kManyChannels = 192;
     const int64_t tile = form.products * form.channels, rows = gemm::tile().rows;
     const int64_t own = std::clamp(kOwnFloats / tile / rows * rows, rows, kMost);
-    shared = form.channels >= kManyChannels || tiles < 8 * own;
-    window = shared ? std::min(tiles, std::max(kMost, kSharedFloats / tile)) : tiles;
-    const int64_t windows = (tiles + window - 1) / window;
-    window = (tiles + windows - 1) / windows;
-    const int64_t most = shared ? kMost : own, chunks = (window + most - 1) / most;
-    chunk = (window + chunks - 1) / chunks;
+    shared = form.channels >= kManyChannels || tiles.count < 8 * own;
+    window = shared ? std::min(tiles.count, std::max(kMost, kSharedFloats / tile)) : tiles.count;
+    window = Cut{tiles.count, parts_of(tiles.count, window)}.most();
+    chunk = Cut{window, parts_of(window, shared ? kMost : own)}.most();
   }
-  int64_t chunks(int64_t count) const { return (count + chunk - 1) / chunk; }
+  int64_t chunks(int64_t count) const { return parts_of(count, chunk); }
 };
 
 /// What one thread works in.
@@ -77,8 +74,8 @@ class Convolution {
 
   void run() const {
     if (!p_.shared) {
-      parallel_jobs(p_.chunks(p_.tiles), [&](int64_t job, int thread) {
-        const int64_t begin = job * p_.chunk, count = std::min(p_.chunk, p_.tiles - begin);
+      parallel_jobs(p_.chunks(p_.tiles.count), [&](int64_t job, int thread) {
+        const int64_t begin = job * p_.chunk, count = std::min(p_.chunk, p_.tiles.count - begin);
         const Room room = memory_.rooms.of(thread);
         for (int64_t i = 0; i < count; ++i) transform(begin + i, room.tiles + i * p_.form.channels, p_.chunk);
         for (int64_t block = 0; block < p_.form.blocks(); ++block)
@@ -86,8 +83,8 @@ class Convolution {
       });
       return;
     }
-    for (int64_t first = 0; first < p_.tiles; first += p_.window) {
-      const int64_t window = std::min(p_.window, p_.tiles - first), chunks = p_.chunks(window);
+    for (int64_t first = 0; first < p_.tiles.count; first += p_.window) {
+      const int64_t window = std::min(p_.window, p_.tiles.count - first), chunks = p_.chunks(window);
       parallel_for(window, 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) transform(first + i, memory_.tiles + i * p_.form.channels, p_.window);
       });
@@ -102,16 +99,10 @@ class Convolution {
  private:
   /// `places`: tiles of a product's plane.
   void transform(int64_t tile, float* out, int64_t places) const {
-    const auto [n, top, left] = corner(tile);
-    const View v = view_of(a_.x);
+    const auto [n, top, left] = p_.tiles.corner(tile);
+    const Pads& pads = a_.geometry.padding;
     const float* pixels[winograd::kMostProducts];
-    const float* const image = a_.x.as<float>() + n * v.image;
-    for (int i = 0; i < p_.edge; ++i)
-      for (int j = 0; j < p_.edge; ++j) {
-        const int64_t y = top - a_.geometry.padding.top + i, x = left - a_.geometry.padding.left + j;
-        const bool inside = y >= 0 && y < a_.x.shape[2] && x >= 0 && x < a_.x.shape[3];
-        pixels[i * p_.edge + j] = inside ? image + y * v.row + x * v.pixel : memory_.zeros;
-      }
+    winograd::point_to_square(a_.x, {n, top - pads.top, left - pads.left}, p_.edge, memory_.zeros, pixels);
     winograd::transform(winograd::Transform::input, p_.m,
                         {.in = pixels, .channels = p_.form.channels, .out = out, .plane = places * p_.form.channels});
   }
@@ -142,7 +133,7 @@ class Convolution {
   }
 
   void write(int64_t tile, const float* sums, int64_t plane, int64_t block) const {
-    const auto [n, top, left] = corner(tile);
+    const auto [n, top, left] = p_.tiles.corner(tile);
     const View v = view_of(a_.y), r = view_of(a_.residual ? a_.residual : a_.y);
     const int64_t column = block * p_.form.block_width();
     const gemm::Clip clip = gemm::clip_of(a_.activation);
@@ -164,14 +155,6 @@ class Convolution {
     winograd::transform_output(p_.m, out);
     for (int i = 0; i < out.rows; ++i)
       gemm::activate_rows(a_.activation, a_.alpha, out.out + i * v.row, v.pixel, out.columns, out.channels);
-  }
-
-  struct Corner {
-    int64_t n, top, left;  // of a tile's results
-  };
-  Corner corner(int64_t tile) const {
-    const int64_t at = tile % p_.tiles_of_image;
-    return {tile / p_.tiles_of_image, at / p_.across * p_.m, at % p_.across * p_.m};
   }
 
   const ConvArgs& a_;

@@ -9,6 +9,7 @@
 #include "kernels/gemm.h"
 #include "kernels/outer_products.h"
 #include "kernels/scratch.h"
+#include "kernels/winograd_tiles.h"
 #include "kernels/winograd_transforms.h"
 
 namespace ingot::kernels {
@@ -21,7 +22,7 @@ using winograd::Transform;
 struct Plan {
   int m, edge;
   int64_t products, channels, outputs;
-  int64_t across, tiles_of_image;
+  winograd::Tiles tiles;
   Cut windows;               // of the tiles
   int64_t row_width, width;  // of strips of outputs and of channels
   int64_t row_strips, column_strips;
@@ -34,16 +35,14 @@ struct Plan {
         products(winograd::products(m)),
         channels(x.shape[1]),
         outputs(g.shape[1]),
-        across(parts_of(g.shape[3], m)),
-        tiles_of_image(across * parts_of(g.shape[2], m)),
+        tiles(m, g),
         row_width(outer::row_width()),
         width(gemm::tile().columns),
         row_strips(parts_of(outputs, row_width)),
         column_strips(parts_of(channels, width)),
         size(products * outputs * channels) {
     constexpr int64_t kFloats = 2048 * 1024, kFewest = 64;
-    const int64_t tiles = x.shape[0] * tiles_of_image;
-    windows = {tiles, parts_of(tiles, std::max(kFewest, kFloats / (products * (channels + outputs))))};
+    windows = {tiles.count, parts_of(tiles.count, std::max(kFewest, kFloats / (products * (channels + outputs))))};
     row_strip = windows.most() * row_width, column_strip = windows.most() * width;
   }
   int64_t u_plane() const { return row_strips * row_strip; }
@@ -95,28 +94,10 @@ class GradWeight {
  private:
   static constexpr int64_t kTiles = 16;
 
-  /// The pixels of a square whose corner is at (top, left) of image n; zeros where it leaves the image.
-  void point(const Array& image, int64_t n, int64_t top, int64_t left, int edge, const float** pixels) const {
-    const View v = view_of(image);
-    const float* const data = image.as<float>() + n * v.image;
-    for (int64_t y = top; y < top + edge; ++y)
-      for (int64_t x = left; x < left + edge; ++x) {
-        const bool inside = y >= 0 && y < image.shape[2] && x >= 0 && x < image.shape[3];
-        *pixels++ = inside ? data + y * v.row + x * v.pixel : memory_.zeros;
-      }
-  }
-  struct Corner {
-    int64_t n, top, left;
-  };
-  Corner corner(int64_t tile) const {
-    const int64_t at = tile % p_.tiles_of_image;
-    return {tile / p_.tiles_of_image, at / p_.across * p_.m, at % p_.across * p_.m};
-  }
-
   void transform_x(int64_t tile, float* out) const {
     std::array<const float*, winograd::kMostProducts> pixels;
-    const auto [n, top, left] = corner(tile);
-    point(x_, n, top - padding_.top, left - padding_.left, p_.edge, pixels.data());
+    const auto [n, top, left] = p_.tiles.corner(tile);
+    winograd::point_to_square(x_, {n, top - padding_.top, left - padding_.left}, p_.edge, memory_.zeros, pixels.data());
     winograd::transform(Transform::input, p_.m,
                         {.in = pixels.data(),
                          .channels = p_.channels,
@@ -127,8 +108,7 @@ class GradWeight {
   }
   void transform_g(int64_t tile, float* out) const {
     std::array<const float*, winograd::kMostProducts> pixels;
-    const auto [n, top, left] = corner(tile);
-    point(g_, n, top, left, p_.m, pixels.data());
+    winograd::point_to_square(g_, p_.tiles.corner(tile), p_.m, memory_.zeros, pixels.data());
     winograd::transform(Transform::gradient, p_.m,
                         {.in = pixels.data(),
                          .channels = p_.outputs,
@@ -172,9 +152,8 @@ class GradWeight {
 }  // namespace
 
 bool conv_winograd_grad_supports(const Array& x, const Array& weight, const Array& g, const ConvGeometry& geometry) {
-  const auto fits = [](const Array& a) { return a.dtype == DType::f32 && has_adjacent_channels(a) && a.numel() > 0; };
-  return fits(x) && fits(g) && weight.dtype == DType::f32 && weight.shape[2] == 3 && weight.shape[3] == 3 &&
-         geometry.stride == Pair(1) && geometry.dilation == Pair(1) && geometry.groups == 1;
+  return has_own_gradient(x, g, weight) && weight.shape[2] == 3 && weight.shape[3] == 3 && geometry.stride == Pair(1) &&
+         geometry.dilation == Pair(1) && geometry.groups == 1;
 }
 
 size_t conv_winograd_grad_weight_scratch(int m, const Array& x, const Array& g, const ConvGeometry&,

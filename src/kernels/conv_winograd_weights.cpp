@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/parallel.h"
+#include "kernels/conv_layout.h"
 #include "kernels/conv_winograd.h"
 #include "kernels/gemm_kernel.h"
 #include "kernels/packed_weights.h"
@@ -19,6 +20,11 @@ Form form_of(int m, const Array& weight, int64_t width) {
 }
 size_t bytes_of(const Form& form) {
   return kPackedHeaderBytes + static_cast<size_t>(form.size() + form.outputs * form.channels * 9) * sizeof(float);
+}
+
+/// The weights as they were, which lie behind the transformed ones.
+Array dense_weights(const Form& form, float* data) {
+  return row_major(data, DType::f32, {form.outputs, form.channels, 3, 3});
 }
 
 }  // namespace
@@ -63,12 +69,7 @@ void conv_winograd_pack(int m, const ConvArgs& args, void* packed) {
   const Form form = form_of(m, args.weight, header_here(m).width);
   float* const to = header_here(m).write(packed);
   winograd::transform_weights(m, args.weight, form, to, /*exact=*/true);
-  float* dense = to + form.size();
-  const auto& s = args.weight.strides;
-  for (int64_t o = 0; o < form.outputs; ++o)
-    for (int64_t c = 0; c < form.channels; ++c)
-      for (int64_t t = 0; t < 9; ++t)
-        *dense++ = args.weight.as<float>()[o * s[0] + c * s[1] + t / 3 * s[2] + t % 3 * s[3]];
+  copy_4d(args.weight, dense_weights(form, to + form.size()));
 }
 
 void check_conv_winograd_packed(int m, const Array& weight, std::span<const std::byte> packed,
@@ -78,11 +79,8 @@ void check_conv_winograd_packed(int m, const Array& weight, std::span<const std:
 }
 
 void conv_winograd_unpack(int m, const void* packed, const Array& weight) {
-  const float* dense = packed_body(packed) + form_of(m, weight, PackedHeader::read(packed).width).size();
-  const auto& s = weight.strides;
-  for (int64_t o = 0; o < weight.shape[0]; ++o)
-    for (int64_t c = 0; c < weight.shape[1]; ++c)
-      for (int64_t t = 0; t < 9; ++t) weight.as<float>()[o * s[0] + c * s[1] + t / 3 * s[2] + t % 3 * s[3]] = *dense++;
+  const Form form = form_of(m, weight, PackedHeader::read(packed).width);
+  copy_4d(dense_weights(form, const_cast<float*>(packed_body(packed)) + form.size()), weight);
 }
 
 }  // namespace ingot::kernels

@@ -121,6 +121,7 @@ struct Winograd {
 /// A call as the kernels take it.
 template <kernels::ConvArgs (*kArgs)(const EvalArgs&)>
 struct ConvCall {
+  static constexpr bool kMayBeSliced = true;
   static bool fits(const EvalArgs&) { return true; }
   static kernels::ConvArgs args(const EvalArgs& a) { return kArgs(a); }
   static Array weight(const Array& w) { return w; }
@@ -130,6 +131,7 @@ struct ConvCall {
 /// A linear layer as a 1x1 convolution: its rows are the pixels of an image one pixel high.
 template <kernels::ConvArgs (*kFollows)(const EvalArgs&)>
 struct LinearCall {
+  static constexpr bool kMayBeSliced = false;  // features are no channels of a concat
   static Array pixels(const Array& x) {
     const int last = x.rank - 1;
     const int64_t features = x.shape[last], rows = features == 0 ? 0 : x.numel() / features;
@@ -181,7 +183,7 @@ constexpr Tactic packed_tactic(std::string_view op) {
       .packed = kWeight,
       .fast_math = Kernel::kFastMath,
       .varies = Kernel::kVaries,
-      .takes_slices = op.starts_with("conv2d") ? Kernel::kTakesSlices : nullptr,
+      .takes_slices = Call::kMayBeSliced ? Kernel::kTakesSlices : nullptr,
       .supports = [](const EvalArgs& a) { return Call::fits(a) && Kernel::supports(Call::args(a)); },
       // Asked for before any call: a plan from a file may name a tactic that cannot do what it says.
       .scratch =
