@@ -18,10 +18,11 @@ constexpr int64_t kFewChannels = 8;
 
 /// What follows from the sizes alone.
 struct Plan {
-  int64_t channels, outputs;  // of one group
-  int64_t out_width, pixels;  // of an image
-  bool joined;                // a tap is a window's row
-  bool scattered;             // y's pixels are not at one distance
+  int64_t channels, outputs;          // of one group
+  int64_t images, out_width, pixels;  // pixels of an image; all images are one where their pixels lie evenly
+  int64_t distance;                   // of pixels, each of which is an output's window, in x; 0 where windows are else
+  bool joined;                        // a tap is a window's row
+  bool scattered;                     // y's pixels are not at one distance
   gemm::Weights weights;
   int64_t block, blocks;  // pixels of a job, jobs of an image
   int64_t strips, parts;  // strips of columns of one group, and into how many jobs they are cut
@@ -30,9 +31,14 @@ struct Plan {
 
   explicit Plan(const ConvArgs& a) {
     const ConvGeometry& g = a.geometry;
-    channels = a.weight.shape[1], outputs = a.weight.shape[0] / g.groups;
-    out_width = a.y.shape[3], pixels = a.y.shape[2] * out_width;
     const int64_t kh = a.weight.shape[2], kw = a.weight.shape[3];
+    channels = a.weight.shape[1], outputs = a.weight.shape[0] / g.groups;
+    images = a.x.shape[0], out_width = a.y.shape[3], pixels = a.y.shape[2] * out_width;
+    const bool is_pointwise = kh * kw == 1 && g.stride.h * g.stride.w == 1 && g.padding.top == 0 &&
+                              g.padding.left == 0 && a.x.shape[2] == a.y.shape[2] && a.x.shape[3] == a.y.shape[3];
+    distance = is_pointwise && has_even_pixels(a.x) ? pixel_distance(a.x) : 0;
+    if (distance > 0 && has_even_images(a.x) && has_even_images(a.y) && (!a.residual || has_even_images(a.residual)))
+      pixels *= images, images = 1;
     joined = g.groups == 1 && channels <= kFewChannels && g.dilation.w == 1 && kw > 1 && g.padding.left >= 0;
     scattered = !has_even_pixels(a.y);
     weights.taps = static_cast<int>(joined ? kh : kh * kw);
@@ -48,15 +54,15 @@ struct Plan {
   /// not equally fast, and pointers be made once: by parts of the columns where there are too few pixels only. Depends
   /// on the sizes alone.
   void cut(const ConvArgs& a) {
-    constexpr int64_t kBlockFloats = 32 * 1024, kFew = 96, kFewest = 24, kOneBlock = 64, kJobs = 16;
-    const int64_t images = std::max<int64_t>(1, a.x.shape[0] * a.geometry.groups);
+    constexpr int64_t kBlockFloats = 32 * 1024, kFew = 96, kFewest = 24, kOneBlock = 64, kMost = 1024, kJobs = 16;
+    const int64_t planes = std::max<int64_t>(1, images * a.geometry.groups);
     const int64_t read = joined ? weights.depth : channels;  // of a pixel, about
-    const int64_t most = std::max(kFewest, kBlockFloats / read), least = std::min(kFew, most);
-    const int64_t wanted = std::clamp(images * pixels / kJobs, least, most);
+    const int64_t most = distance > 0 ? kMost : std::max(kFewest, kBlockFloats / read), least = std::min(kFew, most);
+    const int64_t wanted = std::clamp(planes * pixels / kJobs, least, most);
     blocks = pixels <= kOneBlock ? 1 : (pixels + wanted - 1) / wanted;
     block = (pixels + blocks - 1) / blocks;
-    parts = std::clamp<int64_t>(kJobs / (images * blocks), 1, strips);
-    jobs = a.x.shape[0] * a.geometry.groups * blocks * parts;
+    parts = std::min((kJobs - 1) / (planes * blocks) + 1, strips);
+    jobs = images * a.geometry.groups * blocks * parts;
   }
 };
 
@@ -160,6 +166,12 @@ void run_job(const ConvArgs& a, const Plan& p, const float* packed, int64_t job,
       for (int t = 0; t < p.weights.taps; ++t) pointers[t * most] = at + t * tap;
       pixels.advance();
     });
+  } else if (p.distance > 0) {
+    const float* at = image + begin * p.distance;
+    rows.fill([&](const float** pointers) {
+      *pointers = at;
+      at += p.distance;
+    });
   } else {
     rows.fill([&](const float** pointers) {
       point_to_taps(a, image, memory.zeros, pixels, pointers);
@@ -180,6 +192,7 @@ void run_job(const ConvArgs& a, const Plan& p, const float* packed, int64_t job,
     output.residual = a.residual.as<float>() + n * a.residual.strides[0] + begin * output.residual_stride + column;
   }
   const gemm::Product product{.rows = &rows,
+                              .row_distance = p.distance,
                               .shape = p.weights,
                               .weights = packed + group * p.weights.packed_size(p.outputs),
                               .output = output};

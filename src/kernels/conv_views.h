@@ -17,7 +17,12 @@ inline bool has_adjacent_channels(const Array& a) { return a.shape[1] == 1 || a.
 inline bool has_even_pixels(const Array& a) {
   return a.shape[2] == 1 || a.shape[3] == 1 || a.strides[2] == a.shape[3] * a.strides[3];
 }
-inline int64_t pixel_distance(const Array& a) { return a.shape[3] > 1 ? a.strides[3] : a.strides[2]; }
+inline int64_t pixel_distance(const Array& a) { return a.strides[a.shape[3] > 1 ? 3 : a.shape[2] > 1 ? 2 : 0]; }
+
+/// Whether the pixels of all images lie at multiples of one distance.
+inline bool has_even_images(const Array& a) {
+  return has_even_pixels(a) && (a.shape[0] == 1 || a.strides[0] == a.shape[2] * a.shape[3] * pixel_distance(a));
+}
 
 inline bool is_own_activation(const Array& a) { return a.dtype == DType::f32 && has_adjacent_channels(a); }
 

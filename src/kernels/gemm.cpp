@@ -10,7 +10,9 @@ namespace {
 
 /// k whose weights stay in the first-level cache while the panels pass by.
 constexpr int64_t kSlice = 256;
-constexpr int64_t kFewPanels = 8;
+constexpr int64_t kFewPanels = 16;
+/// Floats of rows that stay in the second-level cache while the strips pass by.
+constexpr int64_t kRangeFloats = 32 * 1024;
 
 bool is_clip(Activation activation) {
   return activation == Activation::none || activation == Activation::relu || activation == Activation::relu6;
@@ -59,70 +61,109 @@ void Panels::cut(int64_t rows, int taps) {
 
 namespace {
 
-/// One strip by panels of one height, slice after slice of k.
-class Sweep {
- public:
-  Sweep(const Product& p, int64_t strip, const PanelRange& range, float* sums) : p_(p), range_(range) {
-    const int64_t width = tile().columns, at = strip * width;
-    const Output& o = p.output;
-    const Clip clip = clip_of(o.activation);
-    call_.rows = range.pointers;
-    call_.panels = static_cast<int>(range.panels);
-    call_.panel_step = int64_t{p.shape.taps} * tile().rows;
-    call_.weights = p.weights + strip * p.shape.strip_size();
-    call_.sums = sums;
-    call_.out = o.data + range.first_row * o.stride + at;
-    call_.out_stride = o.stride;
-    call_.columns = std::min(width, o.columns - at);
-    call_.bias = o.bias == nullptr ? nullptr : o.bias + at;
-    call_.residual = o.residual == nullptr ? nullptr : o.residual + range.first_row * o.residual_stride + at;
-    call_.residual_stride = o.residual_stride;
-    call_.low = clip.low, call_.high = clip.high;
-  }
+/// The slices of a sum over taps and k: of about equal length, of several taps where these are short.
+struct Slices {
+  int taps;       // of each
+  int64_t depth;  // of each
+  int64_t count;
 
-  /// Slices of about equal length, of several taps where these are short. While one runs, the next is fetched;
-  /// `more`: whether another strip's weights follow.
-  void run(bool more) {
-    const int taps = p_.shape.taps;
-    const int64_t depth = p_.shape.depth;
-    const int64_t pieces = (depth + kSlice - 1) / kSlice, groups = (taps * depth + kSlice - 1) / kSlice;
-    const int64_t piece = ((depth + pieces - 1) / pieces + 7) / 8 * 8;
-    const int group = pieces > 1 ? 1 : static_cast<int>((taps + groups - 1) / groups);
-    for (int t = 0; t < taps; t += group)
-      for (int64_t k = 0; k < depth; k += piece) {
-        call_.rows = range_.pointers + int64_t{t} * tile().rows;
-        call_.taps = std::min(group, taps - t);
-        call_.depth = std::min(piece, depth - k);
-        call_.offset = p_.offset + k;
-        call_.first = t == 0 && k == 0;
-        call_.last = t + call_.taps == taps && k + call_.depth == depth;
-        const int64_t length = call_.taps * call_.depth * tile().columns;
-        const bool fetches = !call_.last || more;
-        call_.next = fetches ? reinterpret_cast<const char*>(call_.weights + length) : nullptr;
-        call_.next_end = fetches ? call_.next + length * static_cast<int64_t>(sizeof(float)) : nullptr;
-        run_strip(range_.height, call_);
-        call_.weights += length;
-      }
-    activate_rows(p_.output.activation, p_.output.alpha, call_.out, call_.out_stride, range_.panels * range_.height,
-                  call_.columns);
+  explicit Slices(const Weights& w) {
+    const int64_t pieces = (w.depth + kSlice - 1) / kSlice, groups = (w.taps * w.depth + kSlice - 1) / kSlice;
+    depth = ((w.depth + pieces - 1) / pieces + 7) / 8 * 8;
+    taps = pieces > 1 ? 1 : static_cast<int>((w.taps + groups - 1) / groups);
+    count = (w.taps + taps - 1) / taps * ((w.depth + depth - 1) / depth);
+  }
+};
+
+Lines lines(const float* begin, int64_t floats) {
+  return {reinterpret_cast<const char*>(begin), reinterpret_cast<const char*>(begin + floats)};
+}
+
+/// Memory that is fetched bit by bit, in whole lines.
+class Shares {
+ public:
+  Shares(const float* begin, int64_t floats, int64_t shares)
+      : left_(lines(begin, floats)), length_(((left_.end - left_.begin) / shares / 64 + 1) * 64) {}
+  Lines next() {
+    const Lines share{left_.begin, std::min(left_.begin + length_, left_.end)};
+    left_.begin = share.end;
+    return share;
   }
 
  private:
+  Lines left_;
+  int64_t length_;
+};
+
+/// Panels of one height by one strip after the other.
+class Sweep {
+ public:
+  Sweep(const Product& p, const PanelRange& range, float* sums)
+      : p_(p), range_(range), kernel_(strip_kernel(range.height)), tile_(tile()), slices_(p.shape) {
+    const Clip clip = clip_of(p.output.activation);
+    call_.panels = static_cast<int>(range.panels);
+    call_.panel_step = int64_t{p.shape.taps} * tile_.rows;
+    call_.sums = sums;
+    call_.out_stride = p.output.stride;
+    call_.residual_stride = p.output.residual_stride;
+    call_.low = clip.low, call_.high = clip.high;
+  }
+
+  void run(int64_t begin, int64_t end) {
+    const int64_t floats = range_.panels * range_.height * p_.row_distance;
+    Shares following(range_.pointers[0] + floats, floats, (end - begin) * slices_.count);
+    for (int64_t strip = begin; strip < end; ++strip) run_strip(strip, strip + 1 < end || p_.continues, following);
+  }
+
+ private:
+  /// Slice after slice. While one runs, the next one's weights are fetched, then a share of the rows that come after
+  /// these. `more`: whether another strip's weights follow.
+  void run_strip(int64_t strip, bool more, Shares& rows) {
+    const Output& o = p_.output;
+    const int64_t at = strip * tile_.columns, depth = p_.shape.depth;
+    call_.weights = p_.weights + strip * p_.shape.taps * depth * tile_.columns;
+    call_.out = o.data + range_.first_row * o.stride + at;
+    call_.columns = std::min<int64_t>(tile_.columns, o.columns - at);
+    call_.bias = o.bias == nullptr ? nullptr : o.bias + at;
+    call_.residual = o.residual == nullptr ? nullptr : o.residual + range_.first_row * o.residual_stride + at;
+    for (int t = 0; t < p_.shape.taps; t += slices_.taps)
+      for (int64_t k = 0; k < depth; k += slices_.depth) {
+        call_.rows = range_.pointers + int64_t{t} * tile_.rows;
+        call_.taps = std::min(slices_.taps, p_.shape.taps - t);
+        call_.depth = std::min(slices_.depth, depth - k);
+        call_.offset = p_.offset + k;
+        call_.first = t == 0 && k == 0;
+        call_.last = t + call_.taps == p_.shape.taps && k + call_.depth == depth;
+        const float* const after = call_.weights + call_.taps * call_.depth * tile_.columns;
+        call_.next[0] = !call_.last || more ? lines(after, after - call_.weights) : Lines{};
+        call_.next[1] = rows.next();
+        kernel_(call_);
+        call_.weights = after;
+      }
+    activate_rows(o.activation, o.alpha, call_.out, o.stride, range_.panels * range_.height, call_.columns);
+  }
+
   const Product& p_;
   const PanelRange& range_;
+  const StripKernel kernel_;
+  const Tile tile_;
+  const Slices slices_;
   Strip call_;
 };
+
+/// Panels that pass by a strip, whose weights stay in the first-level cache, before the next strip's turn. Few where a
+/// strip is short: then the strips' results of a row, which lie side by side, are written while its lines are in the
+/// cache. Fewer than all where others are fetched meanwhile.
+int64_t panels_at_once(const Product& p) {
+  if (p.shape.taps * p.shape.depth <= kSlice) return kFewPanels;
+  if (p.row_distance == 0) return std::numeric_limits<int32_t>::max();
+  return std::max(kFewPanels, kRangeFloats / (p.shape.depth * tile().rows));
+}
 
 }  // namespace
 
 void multiply(const Product& p, int64_t begin, int64_t end, float* sums) {
-  // Panels pass by a strip whose weights stay in the first-level cache. Where a strip is short, few at a time: then the
-  // strips' results of a row, which lie side by side, are written while its lines are in the cache.
-  const bool is_short = p.shape.taps * p.shape.depth <= kSlice;
-  const int64_t most = is_short ? kFewPanels : std::numeric_limits<int64_t>::max();
-  p.rows->for_ranges(most, [&](const PanelRange& range) {
-    for (int64_t strip = begin; strip < end; ++strip) Sweep(p, strip, range, sums).run(strip + 1 < end || p.continues);
-  });
+  p.rows->for_ranges(panels_at_once(p), [&](const PanelRange& range) { Sweep(p, range, sums).run(begin, end); });
 }
 
 }  // namespace ingot::kernels::gemm

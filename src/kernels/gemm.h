@@ -47,9 +47,9 @@ class Panels {
   void cut(int64_t rows, int taps);
   template <class F>
   void fill(const F& row);
-  /// Calls f for ranges of at most so many panels.
+  /// Calls f for ranges of about so many panels, as equal as can be.
   template <class F>
-  void for_ranges(int64_t most, const F& f) const;
+  void for_ranges(int64_t wanted, const F& f) const;
 
  private:
   const float** pointers_;
@@ -82,6 +82,7 @@ struct Output {
 /// of the range. `sums` holds sums_size(panels) floats.
 struct Product {
   const Panels* rows;
+  int64_t row_distance = 0;  // in floats, of rows of one tap that lie evenly, and others behind them; else 0
   Weights shape;
   const float* weights;
   Output output;
@@ -101,16 +102,18 @@ void Panels::fill(const F& row) {
 }
 
 template <class F>
-void Panels::for_ranges(int64_t most, const F& f) const {
+void Panels::for_ranges(int64_t wanted, const F& f) const {
   const float* const* pointers = pointers_;
   int64_t row = 0;
-  for (int part = 0; part < 2; ++part)
-    for (int64_t at = 0; at < count_[part]; at += most) {
-      const int64_t panels = std::min(most, count_[part] - at);
+  for (int part = 0; part < 2; ++part) {
+    const int64_t ranges = std::max((count_[part] + wanted / 2) / wanted, std::min<int64_t>(1, count_[part]));
+    for (int64_t i = 0; i < ranges; ++i) {
+      const int64_t panels = count_[part] * (i + 1) / ranges - count_[part] * i / ranges;
       f(PanelRange{.pointers = pointers, .panels = panels, .first_row = row, .height = height_[part]});
       pointers += panels * taps_ * tile().rows;
       row += panels * height_[part];
     }
+  }
 }
 
 }  // namespace ingot::kernels::gemm

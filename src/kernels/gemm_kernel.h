@@ -12,6 +12,11 @@ struct Tile {
 };
 inline constexpr int kMostRows = 12, kMostColumns = 32;
 
+/// Memory that is read soon.
+struct Lines {
+  const char *begin = nullptr, *end = nullptr;
+};
+
 /// Panels of rows, each of the same number, times one strip of at most Tile::columns columns:
 ///   sum[r][j] = sum over taps t and k in [0, depth) of rows[panel][t][r][offset + k] * weights[t][k][j]
 ///   out[r][j] = clip(sum[r][j] + bias[j] + residual[r][j], low, high)
@@ -34,14 +39,14 @@ struct Strip {
   int64_t residual_stride = 0;
   float low = 0, high = 0;
 
-  // The weights that come next, fetched while these are used.
-  const char *next = nullptr, *next_end = nullptr;
+  Lines next[2];  // fetched meanwhile, the one after the other
 };
 
 Tile tile();
-/// For panels of so many rows, at most tile().rows.
-void run_strip(int rows, const Strip& strip);
-/// Its plain twin, with sums in f64 and no slices.
+/// The kernel for panels of so many rows, at most tile().rows.
+using StripKernel = void (*)(const Strip&);
+StripKernel strip_kernel(int rows);
+/// Their plain twin, with sums in f64 and no slices.
 void run_strip_plain(int rows, const Strip& strip);
 
 }  // namespace ingot::kernels::gemm

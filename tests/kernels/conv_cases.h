@@ -52,6 +52,7 @@ inline const Shape kShapes[] = {
     {1, 3, 32, 32, 24, {16, 16}, {.stride = 16}},
     {1, 4, 1, 17, 6, {1, 5}, {.padding = {0, 2, 0, 2}}},
     {1, 1, 1, 1, 1, {1, 1}, {}},
+    {5, 300, 14, 13, 40, {1, 1}, {}},
 };
 
 /// Those that Winograd's filtering has.

@@ -185,7 +185,7 @@ TEST(Gemm, TheMicroKernelMatchesItsTwin) {
       slice.rows = pointers.data() + int64_t{t} * tile.rows;
       slice.weights += t * depth * tile.columns;
       slice.first = t == 0, slice.last = t + 1 == taps;
-      gemm::run_strip(rows, slice);
+      gemm::strip_kernel(rows)(slice);
     }
     expect_close(y, expected, static_cast<double>(taps * depth + 2));
     EXPECT_TRUE(y.guards_hold());
