@@ -36,6 +36,7 @@ struct ConvGeometry {
   Pair stride{}, dilation{};
   Pads padding{};
   int64_t groups = 1;
+  bool operator==(const ConvGeometry&) const = default;
 };
 
 /// What a pooling window's attributes say.

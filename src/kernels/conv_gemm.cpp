@@ -16,34 +16,46 @@ namespace {
 /// input rows, is one tap. The weights lie the same.
 constexpr int64_t kFewChannels = 8;
 
+using Siblings = std::span<const ConvArgs>;
+
+bool all_of(Siblings siblings, bool (*holds)(const Array&)) {
+  return holds(siblings[0].x) && std::all_of(siblings.begin(), siblings.end(), [&](const ConvArgs& a) {
+           return holds(a.y) && (!a.residual || holds(a.residual));
+         });
+}
+int64_t outputs_of(const ConvArgs& a) { return a.weight.shape[0] / a.geometry.groups; }  // of one group
+
 /// What follows from the sizes alone.
 struct Plan {
-  int64_t channels, outputs;          // of one group
+  int64_t channels, outputs;          // of one group; of the sibling that has most
   int64_t images, out_width, pixels;  // pixels of an image; all images are one where their pixels lie evenly
   int64_t distance;                   // of pixels, each of which is an output's window, in x; 0 where windows are else
   bool joined;                        // a tap is a window's row
-  bool scattered;                     // y's pixels are not at one distance
+  bool scattered;                     // some y's pixels are not at one distance
   gemm::Weights weights;
   int64_t block, blocks;  // pixels of a job, jobs of an image
-  int64_t strips, parts;  // strips of columns of one group, and into how many jobs they are cut
+  int64_t strips, parts;  // strips of columns of one group and all siblings, and into how many jobs they are cut
   int64_t jobs;
   int64_t band_rows, band_width;  // of the padded copy, in pixels
 
-  explicit Plan(const ConvArgs& a) {
+  explicit Plan(Siblings siblings) : outputs(0), scattered(false), strips(0) {
+    const ConvArgs& a = siblings[0];
     const ConvGeometry& g = a.geometry;
     const int64_t kh = a.weight.shape[2], kw = a.weight.shape[3];
-    channels = a.weight.shape[1], outputs = a.weight.shape[0] / g.groups;
+    channels = a.weight.shape[1];
+    for (const ConvArgs& sibling : siblings) {
+      outputs = std::max(outputs, outputs_of(sibling));
+      strips += gemm::strips_of(outputs_of(sibling));
+      scattered |= !has_even_pixels(sibling.y);
+    }
     images = a.x.shape[0], out_width = a.y.shape[3], pixels = a.y.shape[2] * out_width;
     const bool is_pointwise = kh * kw == 1 && g.stride.h * g.stride.w == 1 && g.padding.top == 0 &&
                               g.padding.left == 0 && a.x.shape[2] == a.y.shape[2] && a.x.shape[3] == a.y.shape[3];
     distance = is_pointwise && has_even_pixels(a.x) ? pixel_distance(a.x) : 0;
-    if (distance > 0 && has_even_images(a.x) && has_even_images(a.y) && (!a.residual || has_even_images(a.residual)))
-      pixels *= images, images = 1;
+    if (distance > 0 && all_of(siblings, has_even_images)) pixels *= images, images = 1;
     joined = g.groups == 1 && channels <= kFewChannels && g.dilation.w == 1 && kw > 1 && g.padding.left >= 0;
-    scattered = !has_even_pixels(a.y);
     weights.taps = static_cast<int>(joined ? kh : kh * kw);
     weights.depth = joined ? kw * channels : channels;
-    strips = gemm::strips_of(outputs);
     cut(a);
     band_rows = ((block + out_width - 2) / out_width) * g.stride.h + (kh - 1) * g.dilation.h + 1;
     band_width = std::max(a.x.shape[3] + g.padding.left, (out_width - 1) * g.stride.w + kw);
@@ -146,19 +158,20 @@ void scatter(const ConvArgs& a, const Plan& p, const float* from, float* image, 
     std::copy(from + first_column, from + end_column, image + at.row() * v.row + at.column() * v.pixel + first_column);
 }
 
-void run_job(const ConvArgs& a, const Plan& p, const float* packed, int64_t job, const Memory& memory, int thread) {
-  const Room room = memory.rooms.of(thread);
-  const ConvGeometry& g = a.geometry;
-  const int64_t part = job % p.parts, block = job / p.parts % p.blocks;
-  const int64_t group = job / (p.parts * p.blocks) % g.groups, n = job / (p.parts * p.blocks * g.groups);
-  const int64_t begin = p.pixels * block / p.blocks, end = p.pixels * (block + 1) / p.blocks;
-  const float* const image = a.x.as<float>() + n * a.x.strides[0] + group * p.channels;
+/// Pixels [begin, end) of one group of one image.
+struct Block {
+  int64_t n, group, begin, end;
+};
 
-  gemm::Panels rows(room.pointers);
-  rows.cut(end - begin, p.weights.taps);
-  Pixels pixels(begin, p.out_width);
+/// Points rows at what the block's pixels read.
+void gather(const ConvArgs& a, const Plan& p, const Block& block, const Room& room, const float* zeros,
+            gemm::Panels& rows) {
+  const ConvGeometry& g = a.geometry;
+  const float* const image = a.x.as<float>() + block.n * a.x.strides[0] + block.group * p.channels;
+  rows.cut(block.end - block.begin, p.weights.taps);
+  Pixels pixels(block.begin, p.out_width);
   if (p.joined) {
-    copy_band(a, p, image, begin, end, room.band);
+    copy_band(a, p, image, block.begin, block.end, room.band);
     const int64_t first = pixels.row(), most = gemm::tile().rows, tap = g.dilation.h * p.band_width * p.channels;
     rows.fill([&](const float** pointers) {
       const int64_t row = (pixels.row() - first) * g.stride.h, column = pixels.column() * g.stride.w;
@@ -167,61 +180,102 @@ void run_job(const ConvArgs& a, const Plan& p, const float* packed, int64_t job,
       pixels.advance();
     });
   } else if (p.distance > 0) {
-    const float* at = image + begin * p.distance;
+    const float* at = image + block.begin * p.distance;
     rows.fill([&](const float** pointers) {
       *pointers = at;
       at += p.distance;
     });
   } else {
     rows.fill([&](const float** pointers) {
-      point_to_taps(a, image, memory.zeros, pixels, pointers);
+      point_to_taps(a, image, zeros, pixels, pointers);
       pixels.advance();
     });
   }
+}
 
-  const int64_t distance = pixel_distance(a.y), column = group * p.outputs;
-  float* const y = a.y.as<float>() + n * a.y.strides[0] + column;
-  gemm::Output output{.columns = p.outputs,
-                      .data = p.scattered ? room.out : y + begin * distance,
-                      .stride = p.scattered ? p.outputs : distance,
+/// Strips [begin, end) of one sibling's results.
+void multiply(const ConvArgs& a, const Plan& p, const Block& block, const gemm::Panels& rows, const float* weights,
+              int64_t begin, int64_t end, const Room& room) {
+  const int64_t outputs = outputs_of(a), distance = pixel_distance(a.y), column = block.group * outputs;
+  const bool scattered = !has_even_pixels(a.y);
+  float* const y = a.y.as<float>() + block.n * a.y.strides[0] + column;
+  gemm::Output output{.columns = outputs,
+                      .data = scattered ? room.out : y + block.begin * distance,
+                      .stride = scattered ? outputs : distance,
                       .activation = a.activation,
                       .alpha = a.alpha};
   if (a.bias) output.bias = a.bias.as<float>() + column;
   if (a.residual) {
     output.residual_stride = pixel_distance(a.residual);
-    output.residual = a.residual.as<float>() + n * a.residual.strides[0] + begin * output.residual_stride + column;
+    output.residual =
+        a.residual.as<float>() + block.n * a.residual.strides[0] + block.begin * output.residual_stride + column;
   }
-  const gemm::Product product{.rows = &rows,
-                              .row_distance = p.distance,
-                              .shape = p.weights,
-                              .weights = packed + group * p.weights.packed_size(p.outputs),
-                              .output = output};
-  const int64_t first_strip = p.strips * part / p.parts, end_strip = p.strips * (part + 1) / p.parts;
-  gemm::multiply(product, first_strip, end_strip, room.sums);
+  gemm::multiply({.rows = &rows,
+                  .row_distance = p.distance,
+                  .shape = p.weights,
+                  .weights = weights + block.group * p.weights.packed_size(outputs),
+                  .output = output},
+                 begin, end, room.sums);
   const int64_t width = gemm::tile().columns;
-  if (p.scattered) scatter(a, p, room.out, y, begin, end, first_strip * width, std::min(p.outputs, end_strip * width));
+  if (scattered) scatter(a, p, room.out, y, block.begin, block.end, begin * width, std::min(outputs, end * width));
+}
+
+void run_job(Siblings siblings, std::span<const void* const> packed, const Plan& p, int64_t job, const Memory& memory,
+             int thread) {
+  const Room room = memory.rooms.of(thread);
+  const int64_t groups = siblings[0].geometry.groups, part = job % p.parts, i = job / p.parts % p.blocks;
+  const Block block{.n = job / (p.parts * p.blocks * groups),
+                    .group = job / (p.parts * p.blocks) % groups,
+                    .begin = p.pixels * i / p.blocks,
+                    .end = p.pixels * (i + 1) / p.blocks};
+  gemm::Panels rows(room.pointers);
+  gather(siblings[0], p, block, room, memory.zeros, rows);
+  int64_t first = p.strips * part / p.parts, end = p.strips * (part + 1) / p.parts;
+  for (size_t k = 0; k < siblings.size(); ++k) {
+    const int64_t strips = gemm::strips_of(outputs_of(siblings[k]));
+    if (first < strips && end > 0)
+      multiply(siblings[k], p, block, rows, packed_body(packed[k]), std::max<int64_t>(0, first), std::min(strips, end),
+               room);
+    first -= strips, end -= strips;
+  }
 }
 
 }  // namespace
 
 bool conv_gemm_supports(const ConvArgs& a) { return has_own_form(a) && (!a.residual || has_even_pixels(a.residual)); }
 
-size_t conv_gemm_scratch(const ConvArgs& args) {
-  if (args.y.numel() == 0) return 0;
-  const Plan p(args);
+bool conv_gemm_supports_siblings(Siblings siblings) {
+  const ConvArgs& a = siblings[0];
+  const auto fits = [&](const ConvArgs& b) {
+    return conv_gemm_supports(b) && (b.geometry.groups == 1 || siblings.size() == 1) && b.geometry == a.geometry &&
+           b.x.data == a.x.data && std::equal(&a.x.shape[0], &a.x.shape[4], &b.x.shape[0]) &&
+           std::equal(&a.x.strides[0], &a.x.strides[4], &b.x.strides[0]) &&
+           std::equal(&a.weight.shape[1], &a.weight.shape[4], &b.weight.shape[1]);
+  };
+  return std::all_of(siblings.begin(), siblings.end(), fits);
+}
+
+size_t conv_gemm_siblings_scratch(Siblings siblings) {
+  if (siblings[0].y.numel() == 0) return 0;
+  const Plan p(siblings);
   Scratch count(nullptr);
   Memory(p, count);
   return count.used();
 }
 
-void conv_gemm(const ConvArgs& args, const void* packed, void* scratch) {
-  if (args.y.numel() == 0) return;
-  const float* const weights = packed_body_here(packed);
-  const Plan p(args);
+void conv_gemm_siblings(Siblings siblings, std::span<const void* const> packed, void* scratch) {
+  if (siblings[0].y.numel() == 0) return;
+  for (const void* weights : packed) packed_body_here(weights);  // refuses those of another tier
+  const Plan p(siblings);
   Scratch pieces(scratch);
   const Memory memory(p, pieces);
   std::fill_n(memory.zeros, p.channels, 0.0f);
-  parallel_jobs(p.jobs, [&](int64_t job, int thread) { run_job(args, p, weights, job, memory, thread); });
+  parallel_jobs(p.jobs, [&](int64_t job, int thread) { run_job(siblings, packed, p, job, memory, thread); });
+}
+
+size_t conv_gemm_scratch(const ConvArgs& args) { return conv_gemm_siblings_scratch({&args, 1}); }
+void conv_gemm(const ConvArgs& args, const void* packed, void* scratch) {
+  conv_gemm_siblings({&args, 1}, {&packed, 1}, scratch);
 }
 
 size_t conv_gemm_unpacked_scratch(const ConvArgs& args) {

@@ -32,7 +32,14 @@ size_t conv_gemm_scratch(const ConvArgs& args);
 /// the place in it.
 void conv_gemm(const ConvArgs& args, const void* packed, void* scratch);
 
-/// The same for weights that change: packs args.weight at each call.
+/// Convolutions of one x with one kernel size and one geometry of one group, as in an Inception module: where their
+/// windows lie is worked out once, and x is read once for all. Each has weights, packed as above, and all that follows
+/// the sums of its own; each y may be another slice of one array. The same bits as one by one.
+bool conv_gemm_supports_siblings(std::span<const ConvArgs> siblings);
+size_t conv_gemm_siblings_scratch(std::span<const ConvArgs> siblings);
+void conv_gemm_siblings(std::span<const ConvArgs> siblings, std::span<const void* const> packed, void* scratch);
+
+/// The same as conv_gemm for weights that change: packs args.weight at each call.
 size_t conv_gemm_unpacked_scratch(const ConvArgs& args);
 void conv_gemm_unpacked(const ConvArgs& args, void* scratch);
 

@@ -1,5 +1,8 @@
 #include "kernels/conv_gemm.h"
 
+#include <array>
+#include <deque>
+
 #include <gmock/gmock.h>
 
 #include "cases.h"
@@ -65,6 +68,74 @@ TEST(ConvGemm, BitsDependOnTheImageAlone) {
     SCOPED_TRACE(testing::Message() << shape);
     expect_bits_of_the_image_alone(shape, run);
   }
+}
+
+/// Siblings of random numbers of outputs, activations and layouts of y, the second with bias and residual.
+void check_siblings(Shape shape, size_t count, Layout x_layout, std::mt19937& random) {
+  const Box x = std::move(Box(DType::f32, Sizes(shape).x, x_layout).randomize(1));
+  std::deque<Box> boxes;
+  std::vector<ConvArgs> together, alone;
+  std::vector<std::pair<const Box*, const Box*>> results;
+  const auto box = [&](const std::vector<int64_t>& sizes, Layout layout) -> const Box& {
+    return boxes.emplace_back(std::move(Box(DType::f32, sizes, layout).randomize(static_cast<unsigned>(random()))));
+  };
+  for (size_t i = 0; i < count; ++i) {
+    shape.out = 1 + static_cast<int64_t>(random() % 40);
+    const Sizes sizes(shape);
+    const Layout layout = random() % 2 == 0 ? Layout::channels_last : Layout::channel_slice;
+    ConvArgs args{.x = x,
+                  .weight = box(sizes.weight, Layout::row_major),
+                  .geometry = shape.geometry,
+                  .activation = kActivations[random() % std::size(kActivations)],
+                  .alpha = 0.2,
+                  .beta = 0.5};
+    if (args.activation == Activation::hardsigmoid) args.alpha = 1.0 / 6;
+    if (i == 1) args.bias = box({shape.out}, Layout::row_major), args.residual = box(sizes.y, layout);
+    const Box &a = box(sizes.y, layout), &b = box(sizes.y, layout);
+    args.y = a, alone.push_back(args);
+    args.y = b, together.push_back(args);
+    results.emplace_back(&a, &b);
+  }
+  ASSERT_TRUE(conv_gemm_supports_siblings(together));
+  std::vector<GuardedScratch> packed;
+  std::vector<const void*> weights;
+  for (size_t i = 0; i < count; ++i) {
+    conv_gemm_pack(together[i], packed.emplace_back(conv_gemm_packed_bytes(together[i])).data());
+    weights.push_back(packed.back().data());
+    run(alone[i]);
+  }
+  GuardedScratch scratch(conv_gemm_siblings_scratch(together));
+  conv_gemm_siblings(together, weights, scratch.data());
+  EXPECT_TRUE(scratch.guard_holds());
+  for (const Box& b : boxes) EXPECT_TRUE(b.guards_hold());
+  for (const auto& [a, b] : results) EXPECT_EQ(a->values(), b->values());
+}
+
+TEST(ConvGemm, SiblingsHaveTheBitsOfEachAlone) {
+  std::mt19937 random(3);
+  for (const Shape& shape : kShapes)
+    for (const Layout layout : {Layout::channels_last, Layout::channel_slice}) {
+      SCOPED_TRACE(testing::Message() << shape << " " << name_of(layout));
+      Shape one = shape;
+      one.geometry.groups = 1;
+      check_siblings(one, 2 + random() % 3, layout, random);
+      if (HasFailure()) return;
+    }
+}
+
+TEST(ConvGemm, SiblingsShareAllButTheirOutputs) {
+  const Shape shape{2, 16, 7, 7, 8, {1, 1}, {}};
+  const Sizes sizes(shape);
+  const Box x(DType::f32, sizes.x, Layout::channels_last), other(DType::f32, sizes.x, Layout::channels_last);
+  const Box weight(DType::f32, sizes.weight), larger(DType::f32, {8, 16, 3, 3}),
+      y(DType::f32, sizes.y, Layout::channels_last);
+  const ConvArgs one{.x = x, .weight = weight, .y = y};
+  ConvArgs foreign = one, strided = one, wide = one;
+  foreign.x = other, strided.geometry.stride = 2, wide.weight = larger;
+  EXPECT_TRUE(conv_gemm_supports_siblings(std::array{one, one}));
+  EXPECT_FALSE(conv_gemm_supports_siblings(std::array{one, foreign}));
+  EXPECT_FALSE(conv_gemm_supports_siblings(std::array{one, strided}));
+  EXPECT_FALSE(conv_gemm_supports_siblings(std::array{one, wide}));
 }
 
 TEST(ConvGemm, KeepsNaN) {
