@@ -64,10 +64,7 @@ class Candidate {
   Candidate(const BoundStep& bound, const Tactic* tactic)
       : op_(*bound.step->op), tactic_(tactic), arrays_(bound.arrays), args_(bound.args()) {
     args_.in = std::span(arrays_).first(args_.in.size());
-    if (tactic != nullptr && tactic->packed >= 0) {
-      packed_ = pack(*tactic, args_);
-      arrays_[static_cast<size_t>(tactic->packed)].data = const_cast<std::byte*>(packed_.data);
-    }
+    if (tactic != nullptr) pack_operands();
     scratch_ = std::make_unique<Storage>(std::max<size_t>(scratch_bytes(op_, tactic, args_), 1));
     args_.scratch = scratch_->data();
   }
@@ -79,11 +76,17 @@ class Candidate {
   }
 
  private:
+  void pack_operands() {
+    for (const PackedOperand& operand : tactic_->packed) packed_.push_back(pack(operand, args_));
+    for (size_t i = 0; i < packed_.size(); ++i)
+      arrays_[tactic_->packed[i].index].data = const_cast<std::byte*>(packed_[i].data);
+  }
+
   const OpDef& op_;
   const Tactic* tactic_;
   std::vector<Array> arrays_;
   EvalArgs args_;
-  WeightData packed_;
+  std::vector<WeightData> packed_;
   std::unique_ptr<Storage> scratch_;
 };
 
@@ -105,6 +108,13 @@ std::vector<TacticTime> time_candidates(const BoundStep& bound, const std::vecto
       spent += seconds;
     }
   return times;
+}
+
+/// Whether all that the tactic wants packed is there when the engine is built.
+bool packs_constants(const Plan& plan, const PlanStep& step, const Tactic& tactic) {
+  return std::all_of(tactic.packed.begin(), tactic.packed.end(), [&](const PackedOperand& operand) {
+    return plan.tensor(step.operands[operand.index]).home == Home::weight;
+  });
 }
 
 class TacticChooser {
@@ -148,7 +158,8 @@ class TacticChooser {
     CHECK(std::find(candidates.begin(), candidates.end(), tactic) != candidates.end(),
           "{}: the tactic '{}' does not support this call{}", name_of(step), choice.chosen,
           reason_against(tactic, step));
-    if (tactic != nullptr && tactic->packed >= 0) pack_operand(step, *tactic, bound.args());
+    if (tactic != nullptr)
+      for (const PackedOperand& operand : tactic->packed) pack_operand(step, operand, bound.args());
     step.tactic = choice.chosen;
     if (rule_of(step.op->name)->wants_dense && !takes_slices(draft_.plan, step, tactic))
       choice.strided = strided_activations(step, binding);
@@ -200,10 +211,9 @@ class TacticChooser {
     std::vector<const Tactic*> out;
     if (!options_.deterministic || !rule_of(bound.step->op->name)->varies) out.push_back(nullptr);
     for (const Tactic& t : all_tactics()) {
-      if (t.op != bound.step->op->name || t.packed < 0) continue;
+      if (t.op != bound.step->op->name || t.packed.empty()) continue;
       if ((t.fast_math && options_.math == Math::strict) || (t.varies && options_.deterministic)) continue;
-      const TensorId operand = bound.step->operands[static_cast<size_t>(t.packed)];
-      if (draft_.plan.tensor(operand).home == Home::weight && t.supports(bound.args())) out.push_back(&t);
+      if (packs_constants(draft_.plan, *bound.step, t) && t.supports(bound.args())) out.push_back(&t);
     }
     CHECK(!out.empty(),
           "{}: deterministic: no implementation has the same bits in any batch and on any number of threads",
@@ -211,13 +221,13 @@ class TacticChooser {
     return out;
   }
 
-  void pack_operand(PlanStep& step, const Tactic& tactic, const EvalArgs& args) {
-    TensorId& operand = step.operands[static_cast<size_t>(tactic.packed)];
-    const std::string form = tactic.packed_form(args);
+  void pack_operand(PlanStep& step, const PackedOperand& packed, const EvalArgs& args) {
+    TensorId& operand = step.operands[packed.index];
+    const std::string form = packed.form(args);
     const auto [it, fresh] = packed_.try_emplace({operand, form}, static_cast<TensorId>(draft_.plan.tensors.size()));
     if (fresh) {
       PlanTensor tensor = draft_.plan.tensor(operand);
-      WeightData data = pack(tactic, args);
+      WeightData data = pack(packed, args);
       tensor.weight = static_cast<int32_t>(draft_.plan.weights.size());
       tensor.name += fmt::format("#{}", form);
       draft_.plan.weights.push_back({.name = tensor.name, .form = form, .bytes = data.bytes});
@@ -237,9 +247,10 @@ class TacticChooser {
 }  // namespace
 
 bool takes_slices(const Plan& plan, const PlanStep& step, const Tactic* tactic) {
-  if (tactic == nullptr || tactic->takes_slices == nullptr) return false;
-  const PlanTensor& packed = plan.tensor(step.operands[static_cast<size_t>(tactic->packed)]);
-  return packed.home == Home::weight && tactic->takes_slices(packed.spec, step.attrs);
+  if (tactic == nullptr || tactic->takes_slices == nullptr || !packs_constants(plan, step, *tactic)) return false;
+  std::vector<Spec> in;
+  for (const TensorId id : step.operands) in.push_back(id == kAbsent ? Spec{.defined = false} : plan.tensor(id).spec);
+  return tactic->takes_slices({in, step.attrs});
 }
 
 void choose_tactics(EngineData& draft, const CompileOptions& options, std::vector<TacticChoice>& report) {

@@ -17,10 +17,10 @@ WeightData allocate_weight(size_t bytes) {
 
 std::byte* writable(const WeightData& weight) { return const_cast<std::byte*>(weight.data); }
 
-/// The packed operand's tensor of a step, or kAbsent.
-TensorId packed_operand(const PlanStep& step) {
+/// What a step's tactic reads packed.
+std::span<const PackedOperand> packed_operands(const PlanStep& step) {
   const Tactic* tactic = find_tactic(*step.op, step.tactic);
-  return tactic != nullptr && tactic->packed >= 0 ? step.operands[static_cast<size_t>(tactic->packed)] : kAbsent;
+  return tactic != nullptr ? tactic->packed : std::span<const PackedOperand>();
 }
 
 Array dense_array(const Spec& spec, void* data) {
@@ -33,13 +33,13 @@ Array dense_array(const Spec& spec, void* data) {
   return out;
 }
 
-WeightData unpack(const Tactic& tactic, const PlanStep& step, const Spec& spec, const WeightData& packed) {
+WeightData unpack(const PackedOperand& operand, const PlanStep& step, const Spec& spec, const WeightData& packed) {
   const WeightData dense = allocate_weight(static_cast<size_t>(numel(spec.shape).value()) * size_of(spec.dtype));
-  tactic.unpack(packed.data, step.attrs, dense_array(spec, writable(dense)));
+  operand.unpack(packed.data, step.attrs, dense_array(spec, writable(dense)));
   return dense;
 }
 
-/// Gives a step's packed operand other data. Another step may read the same packed weight, so it gets a tensor and a
+/// Gives an operand of a step other data. Another step may read the same packed weight, so it gets a tensor and a
 /// weight of its own.
 void replace_weight(EngineData& engine, size_t step, size_t operand, WeightData data, const std::string& form) {
   Plan& plan = engine.plan;
@@ -56,43 +56,39 @@ void replace_weight(EngineData& engine, size_t step, size_t operand, WeightData 
 }
 
 void repack(EngineData& engine, size_t i, const Tactic& tactic, EvalArgs args) {
-  const auto operand = static_cast<size_t>(tactic.packed);
-  PlanStep& step = engine.plan.steps[i];
-  const PlanTensor tensor = engine.plan.tensor(step.operands[operand]);
-  const auto weight = static_cast<size_t>(tensor.weight);
   const bool runs = tactic.supports(args);
-  if (runs && tactic.packed_form(args) == engine.plan.weights[weight].form) return;
-  const WeightData dense = unpack(tactic, step, tensor.spec, engine.weights[weight]);
   std::vector<Array> operands(args.in.begin(), args.in.end());
-  operands[operand] = dense_array(tensor.spec, writable(dense));
   args.in = operands;
-  if (!runs) {
-    replace_weight(engine, i, operand, dense, "dense");
-    step.tactic = "eval";
-  } else {
-    const std::string form = tactic.packed_form(args);
-    replace_weight(engine, i, operand, pack(tactic, args), form);
+  for (const PackedOperand& operand : tactic.packed) {
+    const PlanStep& step = engine.plan.steps[i];
+    const PlanTensor tensor = engine.plan.tensor(step.operands[operand.index]);
+    const auto weight = static_cast<size_t>(tensor.weight);
+    const std::string form = runs ? operand.form(args) : "dense";
+    if (form == engine.plan.weights[weight].form) continue;
+    const WeightData dense = unpack(operand, step, tensor.spec, engine.weights[weight]);
+    operands[operand.index] = dense_array(tensor.spec, writable(dense));
+    replace_weight(engine, i, operand.index, runs ? pack(operand, args) : dense, form);
   }
+  if (!runs) engine.plan.steps[i].tactic = "eval";
 }
 
 }  // namespace
 
-WeightData pack(const Tactic& tactic, const EvalArgs& args) {
-  const WeightData packed = allocate_weight(tactic.packed_bytes(args));
-  tactic.pack(args, writable(packed));
+WeightData pack(const PackedOperand& operand, const EvalArgs& args) {
+  const WeightData packed = allocate_weight(operand.bytes(args));
+  operand.pack(args, writable(packed));
   return packed;
 }
 
 void check_packed_weights(const EngineData& engine) {
-  for (const PlanStep& step : engine.plan.steps) {
-    const TensorId id = packed_operand(step);
-    if (id == kAbsent) continue;
-    const PlanTensor& tensor = engine.plan.tensor(id);
-    const WeightData& data = engine.weights[static_cast<size_t>(tensor.weight)];
-    find_tactic(*step.op, step.tactic)
-        ->check_packed(dense_array(tensor.spec, nullptr), step.attrs, {data.data, data.bytes},
-                       engine.plan.weights[static_cast<size_t>(tensor.weight)].form);
-  }
+  for (const PlanStep& step : engine.plan.steps)
+    for (const PackedOperand& operand : packed_operands(step)) {
+      const PlanTensor& tensor = engine.plan.tensor(step.operands[operand.index]);
+      const auto weight = static_cast<size_t>(tensor.weight);
+      const WeightData& data = engine.weights[weight];
+      operand.check(dense_array(tensor.spec, nullptr), step.attrs, {data.data, data.bytes},
+                    engine.plan.weights[weight].form);
+    }
 }
 
 void repack_for_this_machine(EngineData& engine) {
@@ -103,7 +99,7 @@ void repack_for_this_machine(EngineData& engine) {
   const Binding binding(engine, engine.plan.examples(), 0);
   for (size_t i = 0; i < binding.steps.size(); ++i) {
     const BoundStep& bound = binding.steps[i];
-    if (bound.runs && bound.tactic != nullptr && bound.tactic->packed >= 0)
+    if (bound.runs && bound.tactic != nullptr && !bound.tactic->packed.empty())
       repack(engine, i, *bound.tactic, bound.args());
   }
   drop_unused(engine);

@@ -5,8 +5,8 @@
 
 namespace ingot {
 
-/// The tactic's packed operand in the form that is best for this call.
-WeightData pack(const Tactic& tactic, const EvalArgs& args);
+/// An operand packed in the form that is best for this call.
+WeightData pack(const PackedOperand& operand, const EvalArgs& args);
 
 /// Throws Error unless every packed weight of the plan is what its form says. Reads a header of each.
 void check_packed_weights(const EngineData& engine);

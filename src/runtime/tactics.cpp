@@ -28,13 +28,13 @@ int64_t groups_of(const Attrs& attrs) { return std::get<Dim>(attrs.field("groups
 /// evil.
 bool is_fast(const Spec& weight) { return weight.dtype == DType::f32 && active_isa() >= Isa::avx2; }
 // With groups there may be few outputs a product.
-bool takes_slices(const Spec& weight, const Attrs& attrs) { return is_fast(weight) && groups_of(attrs) == 1; }
+bool takes_slices_ungrouped(const Spec& weight, int64_t groups) { return is_fast(weight) && groups == 1; }
 
 /// oneDNN with the weights in the layout of its choice.
 struct OneDnn {
   static constexpr std::string_view kName = "onednn_packed";
   static constexpr bool kFastMath = false, kVaries = true;
-  static constexpr auto kTakesSlices = nullptr;
+  static bool takes_slices(const Spec&, int64_t) { return false; }
   static bool supports(const kernels::ConvArgs& a) { return kernels::conv_onednn_packed_bytes(a) > 0; }
   static size_t scratch(const kernels::ConvArgs& a, const void* packed) {
     return kernels::conv_onednn_packed_scratch(a, packed);
@@ -57,7 +57,7 @@ struct OneDnn {
 struct Products {
   static constexpr std::string_view kName = "gemm";
   static constexpr bool kFastMath = false, kVaries = false;
-  static constexpr auto kTakesSlices = &takes_slices;
+  static bool takes_slices(const Spec& weight, int64_t groups) { return takes_slices_ungrouped(weight, groups); }
   static bool supports(const kernels::ConvArgs& a) { return kernels::conv_gemm_supports(a); }
   static size_t scratch(const kernels::ConvArgs& a, const void*) { return kernels::conv_gemm_scratch(a); }
   static void run(const kernels::ConvArgs& a, const void* packed, void* scratch) {
@@ -78,9 +78,9 @@ struct Products {
 struct Depthwise {
   static constexpr std::string_view kName = "depthwise";
   static constexpr bool kFastMath = false, kVaries = false;
-  static constexpr auto kTakesSlices = +[](const Spec& weight, const Attrs& attrs) {
-    return is_fast(weight) && weight.shape[1] == Dim(1) && weight.shape[0] == Dim(groups_of(attrs));
-  };
+  static bool takes_slices(const Spec& weight, int64_t groups) {
+    return is_fast(weight) && weight.shape[1] == Dim(1) && weight.shape[0] == Dim(groups);
+  }
   static bool supports(const kernels::ConvArgs& a) { return kernels::conv_depthwise_supports(a); }
   static size_t scratch(const kernels::ConvArgs& a, const void*) { return kernels::conv_depthwise_scratch(a); }
   static void run(const kernels::ConvArgs& a, const void* packed, void* scratch) {
@@ -100,7 +100,7 @@ template <int m>
 struct Winograd {
   static constexpr std::string_view kName = m == 2 ? "winograd2" : "winograd4";
   static constexpr bool kFastMath = true, kVaries = false;
-  static constexpr auto kTakesSlices = &takes_slices;
+  static bool takes_slices(const Spec& weight, int64_t groups) { return takes_slices_ungrouped(weight, groups); }
   static bool supports(const kernels::ConvArgs& a) { return kernels::conv_winograd_supports(a); }
   static size_t scratch(const kernels::ConvArgs& a, const void*) { return kernels::conv_winograd_scratch(m, a); }
   static void run(const kernels::ConvArgs& a, const void* packed, void* scratch) {
@@ -176,14 +176,29 @@ using Linear = LinearCall<nothing_follows>;
 using LinearFused = LinearCall<activation_follows>;
 
 template <class Kernel, class Call>
+constexpr PackedOperand kPackedWeight[] = {{
+    .index = kWeight,
+    .bytes = [](const EvalArgs& a) { return Kernel::bytes(Call::args(a)); },
+    .form = [](const EvalArgs& a) { return Kernel::form(Call::args(a)); },
+    .pack = [](const EvalArgs& a, void* packed) { Kernel::pack(Call::args(a), packed); },
+    .check = [](const Array& weight, const Attrs& attrs, std::span<const std::byte> packed,
+                std::string_view form) { Kernel::check(Call::weight(weight), Call::groups(attrs), packed, form); },
+    .unpack = [](const void* packed, const Attrs& attrs,
+                 const Array& dense) { Kernel::unpack(packed, Call::groups(attrs), Call::weight(dense)); },
+}};
+
+template <class Kernel, class Call>
 constexpr Tactic packed_tactic(std::string_view op) {
   return {
       .name = Kernel::kName,
       .op = op,
-      .packed = kWeight,
+      .packed = kPackedWeight<Kernel, Call>,
       .fast_math = Kernel::kFastMath,
       .varies = Kernel::kVaries,
-      .takes_slices = Call::kMayBeSliced ? Kernel::kTakesSlices : nullptr,
+      .takes_slices =
+          [](const InferArgs& a) {
+            return Call::kMayBeSliced && Kernel::takes_slices(a.in[kWeight], Call::groups(a.attrs));
+          },
       .supports = [](const EvalArgs& a) { return Call::fits(a) && Kernel::supports(Call::args(a)); },
       // Asked for before any call: a plan from a file may name a tactic that cannot do what it says.
       .scratch =
@@ -194,15 +209,6 @@ constexpr Tactic packed_tactic(std::string_view op) {
             return Kernel::scratch(args, a.in[kWeight].data);
           },
       .eval = [](const EvalArgs& a) { Kernel::run(Call::args(a), a.in[kWeight].data, a.scratch); },
-      .packed_bytes = [](const EvalArgs& a) { return Kernel::bytes(Call::args(a)); },
-      .packed_form = [](const EvalArgs& a) { return Kernel::form(Call::args(a)); },
-      .pack = [](const EvalArgs& a, void* packed) { Kernel::pack(Call::args(a), packed); },
-      .check_packed =
-          [](const Array& weight, const Attrs& attrs, std::span<const std::byte> packed, std::string_view form) {
-            Kernel::check(Call::weight(weight), Call::groups(attrs), packed, form);
-          },
-      .unpack = [](const void* packed, const Attrs& attrs,
-                   const Array& dense) { Kernel::unpack(packed, Call::groups(attrs), Call::weight(dense)); },
   };
 }
 

@@ -8,29 +8,31 @@
 
 namespace ingot {
 
+/// An operand that a tactic reads packed: its array then points at packed data and has the plain shape.
+struct PackedOperand {
+  size_t index = 0;                                       // among the operands
+  size_t (*bytes)(const EvalArgs&) = nullptr;             // what pack writes
+  std::string (*form)(const EvalArgs&) = nullptr;         // names the format that is best here
+  void (*pack)(const EvalArgs&, void* packed) = nullptr;  // from the dense operand
+  /// Throws Error unless the bytes are this operand in `form`: for data from a file.
+  void (*check)(const Array& operand, const Attrs& attrs, std::span<const std::byte> packed,
+                std::string_view form) = nullptr;
+  void (*unpack)(const void* packed, const Attrs& attrs, const Array& operand) = nullptr;
+};
+
 /// Another implementation of an op than its eval. The runtime runs the one that a plan's step names, the builder times
 /// those that support the call.
 struct Tactic {
   std::string_view name, op;
-  /// Operand that is stored packed (its array then points at packed data and has the plain shape), or -1.
-  int packed = -1;
+  std::span<const PackedOperand> packed;
   bool fast_math = false;  // not for Math::strict
   bool varies = false;     // an image's bits may depend on the batch and on the number of threads
-  /// Whether activations may be channel slices of wider arrays without being copied, for this weight; null: no.
-  bool (*takes_slices)(const Spec& weight, const Attrs& attrs) = nullptr;
+  /// Whether activations may be channel slices of wider arrays without being copied. Null: no.
+  bool (*takes_slices)(const InferArgs&) = nullptr;
   /// At these shapes, strides and this thread count. Data pointers are null exactly where an operand is absent.
   bool (*supports)(const EvalArgs&) = nullptr;
   size_t (*scratch)(const EvalArgs&) = nullptr;
   void (*eval)(const EvalArgs&) = nullptr;
-
-  // With a packed operand:
-  size_t (*packed_bytes)(const EvalArgs&) = nullptr;      // what pack writes
-  std::string (*packed_form)(const EvalArgs&) = nullptr;  // names the format that is best here
-  void (*pack)(const EvalArgs&, void* packed) = nullptr;  // from the dense operand
-  /// Throws Error unless the bytes are this operand in `form`: for data from a file.
-  void (*check_packed)(const Array& operand, const Attrs& attrs, std::span<const std::byte> packed,
-                       std::string_view form) = nullptr;
-  void (*unpack)(const void* packed, const Attrs& attrs, const Array& operand) = nullptr;
 };
 
 /// All tactics of an op; eval is not among them.

@@ -127,7 +127,7 @@ class Validator {
     CHECK((step.attrs ? step.attrs.type() : nullptr) == step.op->attrs, "{} has attributes of another op", name);
     check_numbers(step.attrs, name);
     const Tactic* tactic = find_tactic(*step.op, step.tactic);
-    check_forms(step, name, tactic != nullptr ? tactic->packed : -1);
+    check_forms(step, name, tactic != nullptr ? tactic->packed : std::span<const PackedOperand>());
     CHECK(!step.results.empty() && step.results.size() <= Results::kMost && step.results[0] != kAbsent,
           "{} has no result", name);
     for (const TensorId id : step.results) {
@@ -148,14 +148,16 @@ class Validator {
     CHECK(in_range(id) && made(id), "{} reads operand {} before it is made", name, i);
   }
 
-  // Packed data may only go to the operand that the tactic reads packed.
-  void check_forms(const PlanStep& step, const std::string& name, int packed) {
+  // Packed data may only go to operands that the tactic reads packed.
+  void check_forms(const PlanStep& step, const std::string& name, std::span<const PackedOperand> packed) {
     for (size_t i = 0; i < step.operands.size(); ++i) {
       const TensorId id = step.operands[i];
       const bool is_packed = id != kAbsent && plan_.tensor(id).home == Home::weight &&
                              plan_.weights[static_cast<size_t>(plan_.tensor(id).weight)].form != "dense";
-      CHECK(is_packed == (static_cast<int>(i) == packed), "{}: operand {} is {}packed for the tactic {}", name, i,
-            is_packed ? "" : "not ", step.tactic);
+      const bool wanted =
+          std::any_of(packed.begin(), packed.end(), [&](const PackedOperand& operand) { return operand.index == i; });
+      CHECK(is_packed == wanted, "{}: operand {} is {}packed for the tactic {}", name, i, is_packed ? "" : "not ",
+            step.tactic);
     }
   }
 

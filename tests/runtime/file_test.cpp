@@ -179,7 +179,7 @@ EngineData packed_elsewhere() {
       stride *= dense.shape[d];
     }
     const auto w = static_cast<size_t>(weight.weight);
-    tactic->unpack(data.weights[w].data, step.attrs, dense);
+    tactic->packed[0].unpack(data.weights[w].data, step.attrs, dense);
     data.weights[w] = {reinterpret_cast<const std::byte*>(bytes->data()), bytes->size(), bytes};
     data.plan.weights[w].form = "onednn:f32:abcd";
   }
