@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <numeric>
 
 #include "base/check.h"
@@ -23,16 +24,28 @@ std::string_view sharing(const Binding& binding, size_t i) {
   return "";
 }
 
-std::string layer_line(const EngineData& engine, const Binding& binding, size_t i, const Profile* profile,
-                       double total) {
+/// Of the columns whose texts may be long.
+struct Widths {
+  size_t op = 2, tactic = 6;
+
+  explicit Widths(const Plan& plan) {
+    for (const PlanStep& step : plan.steps) {
+      op = std::max(op, step.op->name.size());
+      tactic = std::max(tactic, step.tactic.size());
+    }
+  }
+};
+
+std::string layer_line(const EngineData& engine, const Binding& binding, size_t i, const Widths& widths,
+                       const Profile* profile, double total) {
   const PlanStep& step = engine.plan.steps[i];
   const auto result = static_cast<size_t>(step.results[0]);
   const int32_t scratch = binding.steps[i].scratch;
-  std::string out =
-      fmt::format("{:<5}{:<32}{:<20}{:<15}{:<28}{:>12}{:>12}  {:<9}", i,
-                  step.path.empty() ? engine.plan.tensors[result].name : step.path, step.op->name, step.tactic,
-                  type_text(binding.placement.sized.specs[result]), binding.placement.sized.bytes(step.results[0]),
-                  scratch >= 0 ? binding.payload[static_cast<size_t>(scratch)] : 0, sharing(binding, i));
+  std::string out = fmt::format("{:<5}{:<32}{:<{}}  {:<{}}  {:<28}{:>12}{:>12}  {:<9}", i,
+                                step.path.empty() ? engine.plan.tensors[result].name : step.path, step.op->name,
+                                widths.op, step.tactic, widths.tactic, type_text(binding.placement.sized.specs[result]),
+                                binding.placement.sized.bytes(step.results[0]),
+                                scratch >= 0 ? binding.payload[static_cast<size_t>(scratch)] : 0, sharing(binding, i));
   if (profile != nullptr) {
     const double seconds = i < profile->seconds.size() ? profile->seconds[i] : 0;
     out += fmt::format("{:>10.3f}{:>8.1f}", seconds * 1e3 / static_cast<double>(std::max<size_t>(profile->runs, 1)),
@@ -47,9 +60,11 @@ std::string layer_line(const EngineData& engine, const Binding& binding, size_t 
 std::string Engine::describe(const SymbolValues& sizes, const Profile* profile) const {
   const Binding binding(*data_, with_examples(data_->plan, sizes), 0);
   const double total = profile != nullptr ? std::accumulate(profile->seconds.begin(), profile->seconds.end(), 0.0) : 0;
-  std::string out = fmt::format("{:<5}{:<32}{:<20}{:<15}{:<28}{:>12}{:>12}  {:<9}{}\n", "step", "layer", "op", "tactic",
-                                "result", "bytes", "scratch", "memory", profile != nullptr ? "        ms       %" : "");
-  for (size_t i = 0; i < data_->plan.steps.size(); ++i) out += layer_line(*data_, binding, i, profile, total);
+  const Widths widths(data_->plan);
+  std::string out = fmt::format("{:<5}{:<32}{:<{}}  {:<{}}  {:<28}{:>12}{:>12}  {:<9}{}\n", "step", "layer", "op",
+                                widths.op, "tactic", widths.tactic, "result", "bytes", "scratch", "memory",
+                                profile != nullptr ? "        ms       %" : "");
+  for (size_t i = 0; i < data_->plan.steps.size(); ++i) out += layer_line(*data_, binding, i, widths, profile, total);
   for (size_t i = 0; i < data_->plan.outputs.size(); ++i)
     if (binding.placement.output_copy[i])
       out += fmt::format("output {} is copied from %{}\n", data_->plan.outputs[i].name,
