@@ -114,6 +114,14 @@ struct ConvFusedAttrs : Conv2dAttrs {
       std::tuple{field("activation", &ConvFusedAttrs::activation), field("alpha", &ConvFusedAttrs::alpha)});
 };
 
+struct DepthwisePointwiseAttrs : ConvFusedAttrs {  // of the depthwise convolution; the 1x1 has an activation alone
+  Activation pointwise_activation = Activation::none;
+  double pointwise_alpha = 0;
+  static constexpr auto fields = std::tuple_cat(
+      ConvFusedAttrs::fields, std::tuple{field("pointwise_activation", &DepthwisePointwiseAttrs::pointwise_activation),
+                                         field("pointwise_alpha", &DepthwisePointwiseAttrs::pointwise_alpha)});
+};
+
 struct LinearFusedAttrs {
   Activation activation = Activation::none;
   double alpha = 0;

@@ -2,7 +2,6 @@
 
 #include <array>
 
-#include "ops/attrs.h"
 #include "ops/defs.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
@@ -27,29 +26,7 @@ void check_geometry(const Conv2dAttrs& c) {
   CHECK(c.groups >= 1, "groups is {}, it must be at least 1", c.groups);
 }
 
-Spec infer_conv(const InferArgs& a, const Conv2dAttrs& c) {
-  const Spec &x = a.in[0], &w = a.in[1];
-  check_floating(x);
-  check_same_dtype(x, w);
-  check_rank(x, 4, "x [N,C,H,W]");
-  check_rank(w, 4, "weight [O,C/groups,KH,KW]");
-  check_geometry(c);
-  const Dim out_channels = w.shape[0];
-  CHECK(out_channels.value() % c.groups == 0, "{} output channels do not divide into {} groups", out_channels.value(),
-        c.groups);
-  CHECK(equal_sizes(w.shape[1] * c.groups, x.shape[1]), "weight {} needs {} input channels, x is {}",
-        to_string(w.shape), (w.shape[1] * c.groups).str(), to_string(x.shape));
-  if (a.has(2) && a.in[2].dtype != DType::f32) check_same_dtype(x, a.in[2]);
-  if (a.has(2))
-    CHECK(a.in[2].shape == Shape{out_channels}, "bias {} must be [{}]", to_string(a.in[2].shape), out_channels.value());
-  return {.shape = {x.shape[0], out_channels,
-                    out_size(x.shape[2], w.shape[2], c.stride.h, c.dilation.h, c.padding.top + c.padding.bottom),
-                    out_size(x.shape[3], w.shape[3], c.stride.w, c.dilation.w, c.padding.left + c.padding.right)},
-          .dtype = x.dtype,
-          .layout = Layout::channels_last};
-}
-
-Results infer(const InferArgs& a) { return infer_conv(a, a.as<Conv2dAttrs>()); }
+Results infer(const InferArgs& a) { return infer_conv2d(a, a.as<Conv2dAttrs>()); }
 
 size_t scratch(const EvalArgs& a) { return kernels::conv2d_scratch(conv2d_args(a)); }
 void eval(const EvalArgs& a) { kernels::conv2d(conv2d_args(a), a.scratch); }
@@ -79,7 +56,7 @@ Tensors vjp(const VjpArgs& a) {
 /// The gradient as a spec, once the convolution of x and weight, one of which it belongs to, is seen to give g.
 Results check_grad(const Spec& x, const Spec& weight, const Spec& g, const InferArgs& a) {
   const std::array<Spec, 2> operands{x, weight};
-  const Spec y = infer_conv({operands, a.attrs}, a.as<ConvGradAttrs>());
+  const Spec y = infer_conv2d({operands, a.attrs}, a.as<ConvGradAttrs>());
   check_same_dtype(y, g);
   CHECK(equal_shapes(y.shape, g.shape), "the gradient {} must be {}", to_string(g.shape), to_string(y.shape));
   return Spec{.shape = a.as<ConvGradAttrs>().shape, .dtype = g.dtype, .layout = Layout::channels_last};
@@ -118,29 +95,65 @@ Tensors vjp_weight(const VjpArgs& a) {
 // ---- Fused with bias, residual and activation.
 
 Results infer_fused(const InferArgs& a) {
-  const Spec y = infer_conv(a, a.as<ConvFusedAttrs>());
-  if (a.has(3)) check_same_dtype(y, a.in[3]);
-  if (a.has(3))
-    CHECK(equal_shapes(a.in[3].shape, y.shape), "the residual {} must be {}", to_string(a.in[3].shape),
-          to_string(y.shape));
+  const Spec y = infer_conv2d(a, a.as<ConvFusedAttrs>());
+  check_residual(a, 3, y);
   return y;
 }
 
 size_t scratch_fused(const EvalArgs& a) { return kernels::conv2d_scratch(conv2d_fused_args(a)); }
 void eval_fused(const EvalArgs& a) { kernels::conv2d(conv2d_fused_args(a), a.scratch); }
 
-std::optional<Tensor> optional(const Tensor& x) { return x.defined() ? std::optional(x) : std::nullopt; }
-
 Tensors expand_fused(const ExpandArgs& a) {
-  const auto& c = a.as<ConvFusedAttrs>();
-  Tensor y = conv2d(a.in[0], a.in[1], optional(a.input(2)), {c.stride, c.padding, c.dilation, c.groups});
-  if (const Tensor residual = a.input(3); residual.defined()) y = y + residual;
-  return {activate(y, c.activation, c.alpha)};
+  return {expand_conv2d_fused(a.in[0], a.in[1], a.input(2), a.input(3), a.as<ConvFusedAttrs>())};
 }
 
 Conv2dAttrs attrs_from(const Conv2dOptions& o) { return {o.stride, o.padding, o.dilation, o.groups}; }
 
 }  // namespace
+
+Spec infer_conv2d(const InferArgs& a, const Conv2dAttrs& c) {
+  const Spec &x = a.in[0], &w = a.in[1];
+  check_floating(x);
+  check_same_dtype(x, w);
+  check_rank(x, 4, "x [N,C,H,W]");
+  check_rank(w, 4, "weight [O,C/groups,KH,KW]");
+  check_geometry(c);
+  const Dim out_channels = w.shape[0];
+  CHECK(out_channels.value() % c.groups == 0, "{} output channels do not divide into {} groups", out_channels.value(),
+        c.groups);
+  CHECK(equal_sizes(w.shape[1] * c.groups, x.shape[1]), "weight {} needs {} input channels, x is {}",
+        to_string(w.shape), (w.shape[1] * c.groups).str(), to_string(x.shape));
+  if (a.has(2) && a.in[2].dtype != DType::f32) check_same_dtype(x, a.in[2]);
+  if (a.has(2))
+    CHECK(a.in[2].shape == Shape{out_channels}, "bias {} must be [{}]", to_string(a.in[2].shape), out_channels.value());
+  return {.shape = {x.shape[0], out_channels,
+                    out_size(x.shape[2], w.shape[2], c.stride.h, c.dilation.h, c.padding.top + c.padding.bottom),
+                    out_size(x.shape[3], w.shape[3], c.stride.w, c.dilation.w, c.padding.left + c.padding.right)},
+          .dtype = x.dtype,
+          .layout = Layout::channels_last};
+}
+
+void check_residual(const InferArgs& a, size_t operand, const Spec& y) {
+  if (!a.has(operand)) return;
+  const Spec& residual = a.in[operand];
+  check_same_dtype(y, residual);
+  CHECK(equal_shapes(residual.shape, y.shape), "the residual {} must be {}", to_string(residual.shape),
+        to_string(y.shape));
+}
+
+Tensor expand_conv2d_fused(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual,
+                           const ConvFusedAttrs& attrs) {
+  const auto given = bias.defined() ? std::optional(bias) : std::nullopt;
+  const Tensor y = conv2d(x, weight, given, {attrs.stride, attrs.padding, attrs.dilation, attrs.groups});
+  return activate(residual.defined() ? y + residual : y, attrs.activation, attrs.alpha);
+}
+
+void set_activation(kernels::ConvArgs& args, Activation activation, double alpha) {
+  const bool hardsigmoid = activation == Activation::hardsigmoid;  // clip(x / 6 + 1/2, 0, 1)
+  args.activation = activation;
+  args.alpha = hardsigmoid ? 1.0 / 6 : alpha;
+  args.beta = hardsigmoid ? 0.5 : 0;
+}
 
 kernels::ConvArgs conv2d_args(const EvalArgs& a) {
   return {.x = a.in[0],
@@ -159,7 +172,7 @@ kernels::ConvArgs conv2d_fused_args(const EvalArgs& a) {
                         .residual = a.input(3),
                         .geometry = c.geometry(),
                         .y = a.out[0]};
-  set_activation(out, c);
+  set_activation(out, c.activation, c.alpha);
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include "autograd/op_def.h"
 #include "kernels/conv.h"
+#include "ops/attrs.h"
 
 namespace ingot {
 
@@ -9,13 +10,16 @@ namespace ingot {
 kernels::ConvArgs conv2d_args(const EvalArgs& a);
 kernels::ConvArgs conv2d_fused_args(const EvalArgs& a);
 
-/// The activation of fused attributes.
-template <class FusedAttrs>
-void set_activation(kernels::ConvArgs& args, const FusedAttrs& attrs) {
-  const bool hardsigmoid = attrs.activation == Activation::hardsigmoid;  // clip(x / 6 + 1/2, 0, 1)
-  args.activation = attrs.activation;
-  args.alpha = hardsigmoid ? 1.0 / 6 : attrs.alpha;
-  args.beta = hardsigmoid ? 0.5 : 0;
-}
+/// The shape rule of conv2d for in = {x, weight, bias or none}.
+Spec infer_conv2d(const InferArgs& a, const Conv2dAttrs& attrs);
+/// Throws Error unless this operand, where it is given, is like the result.
+void check_residual(const InferArgs& a, size_t operand, const Spec& y);
+
+/// conv2d_fused by plain ops; bias and residual may be undefined.
+Tensor expand_conv2d_fused(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual,
+                           const ConvFusedAttrs& attrs);
+
+/// The activation as kernels take it.
+void set_activation(kernels::ConvArgs& args, Activation activation, double alpha);
 
 }  // namespace ingot

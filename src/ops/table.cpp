@@ -44,6 +44,7 @@ constexpr const OpDef* kOps[] = {
     &kConv2dGradInput,
     &kConv2dGradWeight,
     &kConv2dFused,
+    &kConv2dDepthwisePointwise,
     &kDropout,
     &kGather,
     &kScatterAdd,

@@ -63,6 +63,7 @@ constexpr OpRule kRules[] = {
     plain("concat"),
     convolution("conv2d"),
     convolution("conv2d_fused", 0b1000),
+    convolution("conv2d_depthwise_pointwise", 0b100000),
     convolution("conv2d_grad_input"),
     convolution("conv2d_grad_weight"),
     product("matmul"),

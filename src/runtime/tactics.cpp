@@ -13,14 +13,13 @@
 #include "kernels/elementwise.h"
 #include "ops/attrs.h"
 #include "ops/conv.h"
+#include "ops/conv_depthwise_pointwise.h"
 #include "ops/rules.h"
 
 namespace ingot {
 namespace {
 
 // ---- Convolutions and linear layers with packed weights: eval packs them at every call.
-
-constexpr int kWeight = 1;
 
 int64_t groups_of(const Attrs& attrs) { return std::get<Dim>(attrs.field("groups")).value(); }
 
@@ -118,19 +117,25 @@ struct Winograd {
   }
 };
 
-/// A call as the kernels take it.
-template <kernels::ConvArgs (*kArgs)(const EvalArgs&)>
-struct ConvCall {
+/// What calls of convolutions have in common.
+struct AnyConv {
+  static constexpr size_t kWeight = 1;
   static constexpr bool kMayBeSliced = true;
   static bool fits(const EvalArgs&) { return true; }
-  static kernels::ConvArgs args(const EvalArgs& a) { return kArgs(a); }
   static Array weight(const Array& w) { return w; }
   static int64_t groups(const Attrs& attrs) { return groups_of(attrs); }
+};
+
+/// A call as the kernels take it.
+template <kernels::ConvArgs (*kArgs)(const EvalArgs&)>
+struct ConvCall : AnyConv {
+  static kernels::ConvArgs args(const EvalArgs& a) { return kArgs(a); }
 };
 
 /// A linear layer as a 1x1 convolution: its rows are the pixels of an image one pixel high.
 template <kernels::ConvArgs (*kFollows)(const EvalArgs&)>
 struct LinearCall {
+  static constexpr size_t kWeight = 1;
   static constexpr bool kMayBeSliced = false;  // features are no channels of a concat
   static Array pixels(const Array& x) {
     const int last = x.rank - 1;
@@ -166,7 +171,8 @@ struct LinearCall {
 kernels::ConvArgs nothing_follows(const EvalArgs&) { return {}; }
 kernels::ConvArgs activation_follows(const EvalArgs& a) {
   kernels::ConvArgs out;
-  set_activation(out, a.as<LinearFusedAttrs>());
+  const auto& attrs = a.as<LinearFusedAttrs>();
+  set_activation(out, attrs.activation, attrs.alpha);
   return out;
 }
 
@@ -176,16 +182,20 @@ using Linear = LinearCall<nothing_follows>;
 using LinearFused = LinearCall<activation_follows>;
 
 template <class Kernel, class Call>
-constexpr PackedOperand kPackedWeight[] = {{
-    .index = kWeight,
-    .bytes = [](const EvalArgs& a) { return Kernel::bytes(Call::args(a)); },
-    .form = [](const EvalArgs& a) { return Kernel::form(Call::args(a)); },
-    .pack = [](const EvalArgs& a, void* packed) { Kernel::pack(Call::args(a), packed); },
-    .check = [](const Array& weight, const Attrs& attrs, std::span<const std::byte> packed,
-                std::string_view form) { Kernel::check(Call::weight(weight), Call::groups(attrs), packed, form); },
-    .unpack = [](const void* packed, const Attrs& attrs,
-                 const Array& dense) { Kernel::unpack(packed, Call::groups(attrs), Call::weight(dense)); },
-}};
+constexpr PackedOperand packed_weight() {
+  return {
+      .index = Call::kWeight,
+      .bytes = [](const EvalArgs& a) { return Kernel::bytes(Call::args(a)); },
+      .form = [](const EvalArgs& a) { return Kernel::form(Call::args(a)); },
+      .pack = [](const EvalArgs& a, void* packed) { Kernel::pack(Call::args(a), packed); },
+      .check = [](const Array& weight, const Attrs& attrs, std::span<const std::byte> packed,
+                  std::string_view form) { Kernel::check(Call::weight(weight), Call::groups(attrs), packed, form); },
+      .unpack = [](const void* packed, const Attrs& attrs,
+                   const Array& dense) { Kernel::unpack(packed, Call::groups(attrs), Call::weight(dense)); },
+  };
+}
+template <class Kernel, class Call>
+constexpr PackedOperand kPackedWeight[] = {packed_weight<Kernel, Call>()};
 
 template <class Kernel, class Call>
 constexpr Tactic packed_tactic(std::string_view op) {
@@ -197,7 +207,7 @@ constexpr Tactic packed_tactic(std::string_view op) {
       .varies = Kernel::kVaries,
       .takes_slices =
           [](const InferArgs& a) {
-            return Call::kMayBeSliced && Kernel::takes_slices(a.in[kWeight], Call::groups(a.attrs));
+            return Call::kMayBeSliced && Kernel::takes_slices(a.in[Call::kWeight], Call::groups(a.attrs));
           },
       .supports = [](const EvalArgs& a) { return Call::fits(a) && Kernel::supports(Call::args(a)); },
       // Asked for before any call: a plan from a file may name a tactic that cannot do what it says.
@@ -206,9 +216,82 @@ constexpr Tactic packed_tactic(std::string_view op) {
             const kernels::ConvArgs args = Call::args(a);
             CHECK(args.y.numel() == 0 || (Call::fits(a) && Kernel::supports(args)),
                   "the tactic '{}' does not support this call", Kernel::kName);
-            return Kernel::scratch(args, a.in[kWeight].data);
+            return Kernel::scratch(args, a.in[Call::kWeight].data);
           },
-      .eval = [](const EvalArgs& a) { Kernel::run(Call::args(a), a.in[kWeight].data, a.scratch); },
+      .eval = [](const EvalArgs& a) { Kernel::run(Call::args(a), a.in[Call::kWeight].data, a.scratch); },
+  };
+}
+
+// ---- A depthwise convolution and the 1x1 after it: in one kernel, or one after the other with an array between them.
+
+struct DepthwiseHalf : AnyConv {
+  static kernels::ConvArgs args(const EvalArgs& a) { return DepthwisePointwiseCall(a).args.depthwise; }
+};
+struct PointwiseHalf : AnyConv {
+  static constexpr size_t kWeight = 3;
+  static kernels::ConvArgs args(const EvalArgs& a) { return DepthwisePointwiseCall(a).args.pointwise; }
+  static int64_t groups(const Attrs&) { return 1; }
+};
+
+/// Two kernels one after the other.
+template <class First, class Second>
+struct OneAfterTheOther {
+  static bool supports(const DepthwisePointwiseCall& c) {
+    return First::supports(c.args.depthwise) && Second::supports(c.args.pointwise);
+  }
+  static size_t scratch(const DepthwisePointwiseCall& c, const void* first, const void* second) {
+    return c.between_bytes +
+           std::max(First::scratch(c.args.depthwise, first), Second::scratch(c.args.pointwise, second));
+  }
+  static void run(const DepthwisePointwiseCall& c, const void* first, const void* second, void*) {
+    First::run(c.args.depthwise, first, c.scratch);
+    Second::run(c.args.pointwise, second, c.scratch);
+  }
+};
+
+/// The array between the two stays in the cache.
+struct InOne {
+  static bool supports(const DepthwisePointwiseCall& c) { return conv_depthwise_pointwise_supports(c.args); }
+  static size_t scratch(const DepthwisePointwiseCall& c, const void*, const void*) {
+    return kernels::conv_depthwise_pointwise_scratch(c.args);
+  }
+  static void run(const DepthwisePointwiseCall& c, const void* first, const void* second, void* scratch) {
+    kernels::conv_depthwise_pointwise(c.args, first, second, scratch);
+  }
+};
+
+template <class First, class Second>
+constexpr PackedOperand kPackedWeights[] = {packed_weight<First, DepthwiseHalf>(),
+                                            packed_weight<Second, PointwiseHalf>()};
+
+/// `Kernel` runs both; their weights are packed for First and Second.
+template <class First, class Second, class Kernel = OneAfterTheOther<First, Second>>
+constexpr Tactic depthwise_pointwise_tactic(std::string_view name) {
+  using Call = DepthwisePointwiseCall;
+  constexpr auto kFirst = DepthwiseHalf::kWeight, kSecond = PointwiseHalf::kWeight;
+  return {
+      .name = name,
+      .op = "conv2d_depthwise_pointwise",
+      .packed = kPackedWeights<First, Second>,
+      .fast_math = First::kFastMath || Second::kFastMath,
+      .varies = First::kVaries || Second::kVaries,
+      .takes_slices =
+          [](const InferArgs& a) {
+            return First::takes_slices(a.in[kFirst], DepthwiseHalf::groups(a.attrs)) &&
+                   Second::takes_slices(a.in[kSecond], PointwiseHalf::groups(a.attrs));
+          },
+      .supports = [](const EvalArgs& a) { return Kernel::supports(Call(a)); },
+      .scratch = [](const EvalArgs& a) -> size_t {
+        const Call call(a);
+        if (call.is_empty()) return 0;
+        CHECK(Kernel::supports(call), "the tactic does not support this call");
+        return Kernel::scratch(call, a.in[kFirst].data, a.in[kSecond].data);
+      },
+      .eval =
+          [](const EvalArgs& a) {
+            const Call call(a);
+            if (!call.is_empty()) Kernel::run(call, a.in[kFirst].data, a.in[kSecond].data, a.scratch);
+          },
   };
 }
 
@@ -236,6 +319,11 @@ constexpr Tactic kTactics[] = {
     packed_tactic<Products, ConvFused>("conv2d_fused"),
     packed_tactic<OneDnn, Conv>("conv2d"),
     packed_tactic<OneDnn, ConvFused>("conv2d_fused"),
+    depthwise_pointwise_tactic<OneDnn, OneDnn>("onednn_packed+onednn_packed"),
+    depthwise_pointwise_tactic<OneDnn, Products>("onednn_packed+gemm"),
+    depthwise_pointwise_tactic<Depthwise, OneDnn>("depthwise+onednn_packed"),
+    depthwise_pointwise_tactic<Depthwise, Products>("depthwise+gemm"),
+    depthwise_pointwise_tactic<Depthwise, Products, InOne>("depthwise_pointwise"),
     packed_tactic<Products, Linear>("linear"),
     packed_tactic<Products, LinearFused>("linear_fused"),
     {.name = "in_place", .op = "concat", .supports = [](const EvalArgs&) { return true; }, .eval = concat_missing},

@@ -119,6 +119,11 @@ std::vector<Row> rows() {
       const Tensor h = activate(conv2d(in[0], w, random({6}, 2), {.padding = 1}), kind, 0.3);
       return Tensors{activate(conv2d(h, w, random({6}, 4), {.padding = 1}) + h, kind, 0.3)};
     });
+  add("conv2d_depthwise_pointwise", {kImage}, [](const Tensors& in) {
+    const Tensor w = random({6, 1, 3, 3}, 1), v = random({6, 6, 1, 1}, 3), x = tanh(in[0]);
+    const Tensor h = relu6(conv2d(x, w, random({6}, 2), {.padding = 1, .groups = 6}));
+    return Tensors{relu(conv2d(h, v, random({6}, 4)) + x)};
+  });
   add("batch_norm", {kImage}, [](const Tensors& in) {
     const Tensor x = in[0] * 2.0;
     return Tensors{relu(batch_norm(x, random({6}, 1), abs(random({6}, 2)) + 0.1, random({6}, 3), random({6}, 4)))};

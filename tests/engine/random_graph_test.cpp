@@ -41,6 +41,14 @@ class Grower {
                   {.padding = kernel / 2});
   }
 
+  /// A depthwise convolution and the 1x1 after it, by chance with a residual.
+  Tensor separable(const Tensor& x) {
+    const int64_t c = channels(x), out = pick(2) == 0 ? c : 2 + pick(6);
+    const Tensor h = conv2d(x, weight({c, 1, 3, 3}), weight({c}), {.padding = 1, .groups = c});
+    const Tensor y = conv2d(pick(2) == 0 ? relu6(h) : h, weight({out, c, 1, 1}), weight({out}));
+    return out == c && pick(2) == 0 ? y + *same_shape(y) : y;
+  }
+
   const Tensor* same_shape(const Tensor& x) {
     std::vector<const Tensor*> found;
     for (const Tensor& t : made_)
@@ -50,7 +58,7 @@ class Grower {
 
   Tensor step() {
     const Tensor x = any();
-    switch (pick(12)) {
+    switch (pick(13)) {
       case 0:
         return relu(x);
       case 1:
@@ -76,6 +84,8 @@ class Grower {
         if (c % 2 != 0) return tanh(x);
         return reshape(transpose(reshape(x, {0, 2, c / 2, kSide, kSide}), 1, 2), {0, c, kSide, kSide});
       }
+      case 11:
+        return separable(x);
       default:
         return conv(x, 2 + pick(6));
     }

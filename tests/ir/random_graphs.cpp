@@ -47,7 +47,7 @@ class Builder {
 
   void step() {
     Value& x = pick();
-    switch (number(0, 9)) {
+    switch (number(0, 10)) {
       case 0:
       case 1:
       case 2:
@@ -63,6 +63,8 @@ class Builder {
         return keep(identity(x));
       case 8:
         return keep(pooled(x));
+      case 9:
+        return keep(separable(x));
       default:
         return keep(joined(x));
     }
@@ -105,6 +107,17 @@ class Builder {
     if (chance(15)) return call(kMul, {&x, &call(kSigmoid, {&x})});
     if (chance(10)) return call(kClamp, {&x}, ClampAttrs{.low = 0, .high = 6});
     return call(*kKinds[static_cast<size_t>(number(0, 8))], {&x});
+  }
+
+  /// A depthwise convolution and the 1x1 of its result, as mobile networks have them.
+  Value& separable(Value& x) {
+    const int64_t channels = size(x, 1), kernel = std::min({size(x, 2), size(x, 3), int64_t{3}});
+    Conv2dAttrs attrs{.stride = Pair(number(1, 2)), .padding = Pads(kernel / 2), .groups = channels};
+    Value& first = call(kConv2d, {&x, &constant({channels, 1, kernel, kernel}, -0.5, 0.5)}, attrs);
+    Value& between = chance(60) ? activation(chance(50) ? batch_norm(first) : first) : first;
+    const int64_t out = chance(50) ? channels : 2 * number(1, 3);
+    Value& y = call(kConv2d, {&between, &constant({out, channels, 1, 1}, -0.5, 0.5), &constant({out}, -0.5, 0.5)});
+    return chance(40) && y.spec.shape == x.spec.shape ? call(kAdd, {&y, &x}) : y;
   }
 
   Value& residual(Value& x) {

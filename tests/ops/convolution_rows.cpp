@@ -1,5 +1,7 @@
 #include <cmath>
 
+#include "ops/attrs.h"
+#include "ops/defs.h"
 #include "ops/op_row.h"
 
 namespace ingot::test {
@@ -126,6 +128,27 @@ std::vector<OpRow> convolution_rows() {
            [=](const std::vector<Plain>& in) {
              return std::vector{
                  map(plain_conv(in[0], in[1], nullptr, padded), [](double v) { return std::max(v, 0.0); })};
+           },
+       .onednn_split = true,
+       .tolerance = 4});
+  const Conv2dOptions depthwise{.stride = 2, .padding = 1, .groups = 3};
+  rows.push_back(
+      {.name = "conv2d_depthwise_pointwise",
+       .inputs = {Input{2, 3, 5, 7}, Input{3, 1, 3, 3}, Input{3}, Input{4, 3, 1, 1}, Input{4}, Input{2, 4, 3, 4}},
+       .run =
+           [](const Tensors& in) {
+             DepthwisePointwiseAttrs attrs;
+             attrs.stride = Pair(2), attrs.padding = Pads(1), attrs.groups = 3;
+             attrs.activation = Activation::tanh;
+             attrs.pointwise_activation = Activation::silu;
+             return Tensors{apply(kConv2dDepthwisePointwise, in, attrs)};
+           },
+       .reference =
+           [=](const std::vector<Plain>& in) {
+             const Plain between =
+                 map(plain_conv(in[0], in[1], &in[2], depthwise), [](double v) { return std::tanh(v); });
+             const Plain y = zip(plain_conv(between, in[3], &in[4], {}), in[5], std::plus<>());
+             return std::vector{map(y, [](double v) { return v / (1 + std::exp(-v)); })};
            },
        .onednn_split = true,
        .tolerance = 4});

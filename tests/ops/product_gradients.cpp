@@ -1,3 +1,7 @@
+#include <tuple>
+
+#include "ops/attrs.h"
+#include "ops/defs.h"
 #include "ops/gradient_cases.h"
 
 namespace ingot::test {
@@ -94,6 +98,29 @@ Body draw_conv2d_fused(RandomCase& c) {
   };
 }
 
+Body draw_conv2d_depthwise_pointwise(RandomCase& c) {
+  const Channels channels(c);
+  const Side h(c), w(c);
+  DepthwisePointwiseAttrs attrs;
+  attrs.stride = {h.stride, w.stride};
+  attrs.padding = {h.before, w.before, h.after, w.after};
+  attrs.dilation = {h.dilation, w.dilation};
+  attrs.groups = channels.in;
+  std::tie(attrs.activation, attrs.alpha) = draw_activation(c);
+  std::tie(attrs.pointwise_activation, attrs.pointwise_alpha) = draw_activation(c);
+  const Operand x = c.operand({channels.n, channels.in, h.size, w.size});
+  const Operand weight = c.operand({channels.in, 1, h.kernel, w.kernel});
+  const Operand bias = c.maybe_operand({channels.in});
+  const Operand pointwise = c.operand({channels.out, channels.in, 1, 1});
+  const Operand pointwise_bias = c.maybe_operand({channels.out});
+  const Operand residual = c.maybe_operand({channels.n, channels.out, h.out(), w.out()});
+  return [=](const Operands& in) {
+    const auto or_none = [&](Operand o) { return in.optional(o).value_or(Tensor()); };
+    return apply(kConv2dDepthwisePointwise,
+                 {in[x], in[weight], or_none(bias), in[pointwise], or_none(pointwise_bias), or_none(residual)}, attrs);
+  };
+}
+
 Body draw_conv1d(RandomCase& c) {
   const Channels channels(c);
   Side l(c);
@@ -151,6 +178,7 @@ std::vector<GradientCases> product_gradients() {
       {"linear_fused", draw_linear_fused},
       {"conv2d", draw_conv2d},
       {"conv2d_fused", draw_conv2d_fused},
+      {"conv2d_depthwise_pointwise", draw_conv2d_depthwise_pointwise},
       {"conv1d", draw_conv1d},
       {"conv3d", draw_conv3d},
       {"conv_transpose2d", draw_conv_transpose2d},

@@ -3,6 +3,8 @@
 
 #include "error_of.h"
 #include "ingot/ops.h"
+#include "ops/attrs.h"
+#include "ops/defs.h"
 
 namespace ingot {
 namespace {
@@ -70,6 +72,13 @@ TEST(OpRefusals, PaddingAndPlaces) {
        {[] { one_hot(kLine, 3); }, "[one_hot] the index must be i64, it is f32"}});
 }
 
+/// Of kImage.
+void depthwise_pointwise(const Tensor& weight, const Tensor& pointwise, const Tensor& residual, int64_t groups) {
+  DepthwisePointwiseAttrs attrs;
+  attrs.groups = groups;
+  apply(kConv2dDepthwisePointwise, {kImage, weight, {}, pointwise, {}, residual}, attrs);
+}
+
 TEST(OpRefusals, Products) {
   expect({{[] { matmul(kRows, kRows); }, "[matmul] [2, 3] times [2, 3]: the inner sizes differ"},
           {[] { matmul(scalar(1), kRows); }, "[matmul] scalars cannot be multiplied as matrices"},
@@ -85,6 +94,16 @@ TEST(OpRefusals, Products) {
            "[conv2d] 3 output channels do not divide into 2 groups"},
           {[] { conv2d_fused(kImage, ones({3, 4, 1, 1}), {}, kImage, {}, Activation::relu); },
            "[conv2d_fused] the residual [2, 4, 5, 6] must be [2, 3, 5, 6]"},
+          {[] { depthwise_pointwise(ones({4, 2, 1, 1}), ones({3, 4, 1, 1}), {}, 2); },
+           "[conv2d_depthwise_pointwise] weight [4, 2, 1, 1] is not depthwise with 2 groups"},
+          {[] { depthwise_pointwise(ones({8, 1, 1, 1}), ones({3, 8, 1, 1}), {}, 4); },
+           "[conv2d_depthwise_pointwise] weight [8, 1, 1, 1] is not depthwise with 4 groups"},
+          {[] { depthwise_pointwise(ones({4, 1, 1, 1}), ones({3, 4, 1, 2}), {}, 4); },
+           "[conv2d_depthwise_pointwise] the pointwise weight [3, 4, 1, 2] is not 1x1"},
+          {[] { depthwise_pointwise(ones({4, 1, 1, 1}), ones({3, 5, 1, 1}), {}, 4); },
+           "[conv2d_depthwise_pointwise] weight [3, 5, 1, 1] needs 5 input channels, x is [2, 4, 5, 6]"},
+          {[] { depthwise_pointwise(ones({4, 1, 1, 1}), ones({3, 4, 1, 1}), kImage, 4); },
+           "[conv2d_depthwise_pointwise] the residual [2, 4, 5, 6] must be [2, 3, 5, 6]"},
           {[] { conv1d(kImage, kSignal); },
            "[conv1d] x must be [N,C,L] and weight [O,C/groups,K], they are [2, 4, 5, 6] and [2, 4, 5]"},
           {[] { conv3d(kImage, kVolume); },

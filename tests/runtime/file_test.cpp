@@ -160,29 +160,40 @@ TEST_F(EngineFile, SurvivesPlansThatAreCutOrGoOn) {
   EXPECT_EQ(load(path_), Outcome::refused);
 }
 
-/// The engine with its convolution's weight packed as another machine would have it: not blocked, in the order OIHW.
-EngineData packed_elsewhere() {
-  EngineData data = small_engine().data();
-  for (const PlanStep& step : data.plan.steps) {
-    if (step.tactic != "onednn_packed") continue;
-    const Tactic* tactic = find_tactic(*step.op, step.tactic);
-    const PlanTensor& weight = data.plan.tensor(step.operands[1]);
-    const auto count = numel(weight.spec.shape).value();
-    const auto bytes = std::make_shared<std::string>("ingotcw1");
-    *bytes += std::string("\3\4\0\0\1\2\3", 7);  // f32, 4 dimensions, no blocks, their order
-    bytes->resize(64 + static_cast<size_t>(count) * sizeof(float));
-    Array dense{.data = bytes->data() + 64, .dtype = DType::f32, .rank = 4};
-    int64_t stride = 1;
-    for (int d = 3; d >= 0; --d) {
-      dense.shape[d] = weight.spec.shape[static_cast<size_t>(d)].value();
-      dense.strides[d] = stride;
-      stride *= dense.shape[d];
-    }
-    const auto w = static_cast<size_t>(weight.weight);
-    tactic->packed[0].unpack(data.weights[w].data, step.attrs, dense);
-    data.weights[w] = {reinterpret_cast<const std::byte*>(bytes->data()), bytes->size(), bytes};
-    data.plan.weights[w].form = "onednn:f32:abcd";
+/// The weight as packed by another machine's oneDNN: not blocked, in the order OIHW.
+WeightData packed_elsewhere(const PackedOperand& operand, const PlanStep& step, const Spec& spec,
+                            const WeightData& packed) {
+  const auto count = numel(spec.shape).value();
+  const auto bytes = std::make_shared<std::string>("ingotcw1");
+  *bytes += std::string("\3\4\0\0\1\2\3", 7);  // f32, 4 dimensions, no blocks, their order
+  bytes->resize(64 + static_cast<size_t>(count) * sizeof(float));
+  Array dense{.data = bytes->data() + 64, .dtype = DType::f32, .rank = 4};
+  int64_t stride = 1;
+  for (int d = 3; d >= 0; --d) {
+    dense.shape[d] = spec.shape[static_cast<size_t>(d)].value();
+    dense.strides[d] = stride;
+    stride *= dense.shape[d];
   }
+  operand.unpack(packed.data, step.attrs, dense);
+  return {reinterpret_cast<const std::byte*>(bytes->data()), bytes->size(), bytes};
+}
+
+/// The engine with what oneDNN has packed as another machine would have it.
+EngineData packed_elsewhere(EngineData data = small_engine().data()) {
+  int changed = 0;
+  for (const PlanStep& step : data.plan.steps) {
+    const Tactic* tactic = find_tactic(*step.op, step.tactic);
+    if (tactic == nullptr) continue;
+    for (const PackedOperand& operand : tactic->packed) {
+      const PlanTensor& tensor = data.plan.tensor(step.operands[operand.index]);
+      const auto w = static_cast<size_t>(tensor.weight);
+      if (!data.plan.weights[w].form.starts_with("onednn")) continue;
+      data.weights[w] = packed_elsewhere(operand, step, tensor.spec, data.weights[w]);
+      data.plan.weights[w].form = "onednn:f32:abcd";
+      ++changed;
+    }
+  }
+  EXPECT_EQ(changed, 1);
   number_weights(data);
   return data;
 }
@@ -195,17 +206,32 @@ TEST(Packing, ReadsWeightsOfAnotherForm) {
   EXPECT_THAT(engine.text(), HasSubstr("{onednn:f32:abcd}"));
 }
 
-TEST(Packing, LoadingPacksAnewForThisMachine) {
-  EngineData data = packed_elsewhere();
+void expect_packed_anew(const Engine& made, const Tensor& image) {
+  EngineData data = packed_elsewhere(made.data());
   data.plan.built_for.cpu = "another";
   const auto path = temporary("elsewhere.ingot");
   Engine(make_engine_data(data.plan, data.weights)).save(path);
-  const Engine loaded = Engine::load(path, {.verify = true}), made = small_engine();
+  const Engine loaded = Engine::load(path, {.verify = true});
   EXPECT_THAT(loaded.text(), ::testing::Not(HasSubstr("{onednn:f32:abcd}")));
   EXPECT_EQ(loaded.data().plan.built_for.cpu, made.data().plan.built_for.cpu);
   EXPECT_EQ(loaded.data().plan.weights.size(), made.data().plan.weights.size());
-  const Tensors in{random({3, 3, 4, 4}, 9)};
-  EXPECT_EQ(values(loaded.run(in)[0]), values(made.run(in)[0]));
+  EXPECT_EQ(values(loaded.run({image})[0]), values(made.run({image})[0]));
+}
+
+TEST(Packing, LoadingPacksAnewForThisMachine) { expect_packed_anew(small_engine(), random({3, 3, 4, 4}, 9)); }
+
+TEST(Packing, LoadingPacksAnewWhatHasAnotherFormOfSeveralWeights) {
+  const auto fn = [](const Tensors& in) {
+    const Tensor h = conv2d(in[0], random({12, 1, 3, 3}, 1), {}, {.padding = 1, .groups = 12});
+    return Tensors{conv2d(relu6(h), random({20, 12, 1, 1}, 2))};
+  };
+  const Graph graph = trace(fn, {{"image", DType::f32, {2, 12, 5, 5}}}).graph;
+  BuildReport report;
+  compile(graph, {.time_tactics = false}, &report);
+  ASSERT_EQ(report.tactics.size(), 1u);
+  const std::string step = report.tactics[0].step;
+  const Engine engine = compile(graph, {.forced_tactics = {{step, "depthwise+onednn_packed"}}});
+  expect_packed_anew(engine, random({2, 12, 5, 5}, 9));
 }
 
 TEST(Packing, AWrongFormOrHeaderIsRefused) {

@@ -13,6 +13,15 @@ bool is_only_read_by(const Graph& graph, const Value& value, const Node& reader,
          !graph.is_output(value);
 }
 
+bool is_conv(const Node& node) { return node.is("conv2d") || node.is("conv2d_fused"); }
+
+ConvFusedAttrs attrs_of_conv(const Node& conv) {
+  if (conv.is("conv2d_fused")) return conv.as<ConvFusedAttrs>();
+  ConvFusedAttrs attrs;
+  static_cast<Conv2dAttrs&>(attrs) = conv.as<Conv2dAttrs>();
+  return attrs;
+}
+
 bool saved_are_read(const Node& node) {
   return std::any_of(node.outputs.begin() + static_cast<ptrdiff_t>(node.visible), node.outputs.end(),
                      [](const Value* v) { return !v->users.empty(); });

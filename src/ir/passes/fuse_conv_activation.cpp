@@ -13,11 +13,10 @@ Activation activation_of(const Node& node) {
   return Activation::none;
 }
 
-bool is_conv(const Node& node) { return node.is("conv2d") || node.is("conv2d_fused"); }
 bool is_linear(const Node& node) { return node.is("linear") || node.is("linear_fused"); }
 
 bool is_activated(const Node& node) {
-  if (node.is("conv2d_fused")) return node.as<ConvFusedAttrs>().activation != Activation::none;
+  if (is_conv(node)) return attrs_of_conv(node).activation != Activation::none;
   return node.is("linear_fused") && node.as<LinearFusedAttrs>().activation != Activation::none;
 }
 
@@ -42,8 +41,7 @@ Node& add_fused(Graph& graph, const Node& layer, Node& activation) {
     fused.attrs = LinearFusedAttrs{kind, alpha};
     return graph.add_node(fused);
   }
-  ConvFusedAttrs attrs;
-  static_cast<Conv2dAttrs&>(attrs) = layer.is("conv2d") ? layer.as<Conv2dAttrs>() : layer.as<ConvFusedAttrs>();
+  ConvFusedAttrs attrs = attrs_of_conv(layer);
   attrs.activation = kind;
   attrs.alpha = alpha;
   fused.attrs = attrs;

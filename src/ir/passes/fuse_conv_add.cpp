@@ -7,20 +7,18 @@ namespace {
 
 constexpr const char* kNoConvolution = "no operand is made by a convolution";
 
-bool is_conv(const Value& value) {
-  return value.producer != nullptr && (value.producer->is("conv2d") || value.producer->is("conv2d_fused"));
-}
+bool is_made_by_conv(const Value& value) { return value.producer != nullptr && is_conv(*value.producer); }
 
 bool is_activated_conv(const Value& value) {
   if (value.producer == nullptr || value.producer->inputs.size() != 1) return false;
   const Value* input = value.producer->inputs[0];
-  return input != nullptr && is_conv(*input) && input->spec.shape == value.spec.shape;
+  return input != nullptr && is_made_by_conv(*input) && input->spec.shape == value.spec.shape;
 }
 
 /// Whether the convolution can take the other operand as its residual.
 Match<Node*> match_operand(const Graph& graph, const Node& add, size_t operand) {
   const Value &y = *add.inputs[operand], &other = *add.inputs[1 - operand];
-  if (!is_conv(y)) return is_activated_conv(y) ? "the activation comes before the addition" : kNoConvolution;
+  if (!is_made_by_conv(y)) return is_activated_conv(y) ? "the activation comes before the addition" : kNoConvolution;
   if (&y == &other) return "both operands are the same value";
   if (graph.is_output(y)) return "the convolution's result is an output of the graph";
   if (!is_only_read_by(graph, y, add, operand)) return "the convolution's result has other readers";
@@ -28,9 +26,8 @@ Match<Node*> match_operand(const Graph& graph, const Node& add, size_t operand) 
     return fmt::format("the operands are {} and {}", to_string(y.spec.shape), to_string(other.spec.shape));
   if (!same_spec(y.spec, add.result().spec)) return "the sum has another layout";
   Node* conv = y.producer;
-  if (conv->is("conv2d_fused") && conv->input(3) != nullptr) return "the convolution has a residual already";
-  if (conv->is("conv2d_fused") && conv->as<ConvFusedAttrs>().activation != Activation::none)
-    return "the activation comes before the addition";
+  if (conv->input(3) != nullptr) return "the convolution has a residual already";
+  if (attrs_of_conv(*conv).activation != Activation::none) return "the activation comes before the addition";
   return conv;
 }
 
@@ -41,13 +38,6 @@ Match<Node*> match(const Graph& graph, const Node& add) {
   if (first) return first;
   if (second) return second;
   return first.reason() == kNoConvolution ? second : first;
-}
-
-ConvFusedAttrs fused_attrs(const Node& conv) {
-  if (conv.is("conv2d_fused")) return conv.as<ConvFusedAttrs>();
-  ConvFusedAttrs attrs;
-  static_cast<Conv2dAttrs&>(attrs) = conv.as<Conv2dAttrs>();
-  return attrs;
 }
 
 }  // namespace
@@ -69,7 +59,7 @@ bool fuse_conv_add(Graph& graph, Report& report) {
     Value* residual = add->inputs[0] == &c.result() ? add->inputs[1] : add->inputs[0];
     Node& fresh = graph.add_node({.op = kConv2dFused,
                                   .inputs = {c.inputs[0], c.inputs[1], c.input(2), residual},
-                                  .attrs = fused_attrs(c),
+                                  .attrs = attrs_of_conv(c),
                                   .path = c.path,
                                   .before = add});
     replace(graph, *add, fresh.result());

@@ -5,6 +5,8 @@
 
 namespace ingot {
 
+struct ConvFusedAttrs;
+
 /// A rewriting of the graph that keeps what it computes. Returns whether anything changed.
 struct Pass {
   std::string_view name;
@@ -22,6 +24,7 @@ bool fold_conv_batch_norm(Graph& graph, Report& report);
 bool fold_batch_norm_conv(Graph& graph, Report& report);
 bool fuse_conv_add(Graph& graph, Report& report);
 bool fuse_conv_activation(Graph& graph, Report& report);
+bool fuse_depthwise_pointwise(Graph& graph, Report& report);
 bool permute_flatten(Graph& graph, Report& report);
 bool remove_dead_nodes(Graph& graph, Report& report);
 
@@ -46,6 +49,10 @@ class Match {
 
 /// Whether operand `operand` of `reader` is the only place where the value is read.
 bool is_only_read_by(const Graph& graph, const Value& value, const Node& reader, size_t operand);
+/// conv2d or conv2d_fused.
+bool is_conv(const Node& node);
+/// Of either; conv2d has no activation.
+ConvFusedAttrs attrs_of_conv(const Node& conv);
 /// Whether the gradient's values of a node are read, as in a traced training step.
 bool saved_are_read(const Node& node);
 bool is_constant_or_absent(const Value* value);

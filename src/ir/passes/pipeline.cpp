@@ -17,7 +17,8 @@ constexpr Pass kInferencePasses[] = {
     {"fold_conv_batch_norm", fold_conv_batch_norm},
     {"fold_batch_norm_conv", fold_batch_norm_conv},  // after: it only sees what the former left
     {"fuse_conv_add", fuse_conv_add},
-    {"fuse_conv_activation", fuse_conv_activation},  // after add: conv, add, relu is one kernel
+    {"fuse_conv_activation", fuse_conv_activation},          // after add: conv, add, relu is one kernel
+    {"fuse_depthwise_pointwise", fuse_depthwise_pointwise},  // after: both have their residual and activation
     {"permute_flatten", permute_flatten},
     {"remove_dead_nodes", remove_dead_nodes},
 };
