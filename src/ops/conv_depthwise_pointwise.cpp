@@ -6,7 +6,6 @@
 #include "ops/conv.h"
 #include "ops/defs.h"
 #include "ops/ops.h"
-#include "tensor/symbols.h"
 
 namespace ingot {
 namespace {

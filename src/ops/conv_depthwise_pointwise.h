@@ -6,7 +6,7 @@
 namespace ingot {
 
 /// A call of conv2d_depthwise_pointwise as the kernels take it. The array between the two, channels-last, comes first
-/// in the call's scratch memory; it is present where there is none yet, as when bytes are counted.
+/// in the call's scratch memory. Its address is never null, though there may be no memory yet: when bytes are counted.
 struct DepthwisePointwiseCall {
   kernels::DepthwisePointwiseArgs args;
   size_t between_bytes = 0;  // a multiple of 64
