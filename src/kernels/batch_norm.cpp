@@ -48,7 +48,8 @@ std::array<int64_t, 5> channel_strides(const std::array<const Array*, N>& arrays
 /// Two sums a channel over all places; add(block, row, first, second) adds one row of a block.
 template <int N, class Add>
 std::vector<double> two_sums(const StridedLoops<N>& places, int64_t channels, const Add& add) {
-  const int64_t segments = reduction_segments(places.numel() * channels, places.numel());
+  constexpr int64_t kFewest = 64;  // places of a segment: else its sums are as much to read and write as its places
+  const int64_t segments = reduction_segments(places.numel() * channels, places.numel() / kFewest);
   std::vector<double> partial(static_cast<size_t>(segments * 2 * channels));
   parallel_parts(segments, [&](int64_t s) {
     double* first = partial.data() + s * 2 * channels;

@@ -6,7 +6,8 @@ namespace ingot::kernels {
 
 // Batch normalisation over dimension 1 of [N, C, ...] arrays (Ioffe & Szegedy 2015): f32, bf16, f64. Arrays of shape
 // [C] are f32 or f64. Any strides; arrays whose channels are contiguous (channels-last, [N, C]) are fast.
-// Sums are f64, cut by shape alone and combined in order: the bits do not depend on the thread count.
+// Sums are f64 (of four neighbouring places first f32, where vectors compute them), cut by shape alone and combined in
+// order: the bits do not depend on the thread count.
 
 /// mean[c] and the biased variance[c] over the other dimensions; NaN where these have no elements. Shifted by the first
 /// element, so that data far from 0 (|mean| = 1e4 std and beyond) loses nothing.

@@ -12,117 +12,110 @@ namespace ingot::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 
-// Sums go down the rows of a tile a few vectors of channels at a time, their accumulators in registers. A cache line or
-// more of each row is used up at once, and the prefetcher can follow that many rows.
-constexpr int64_t kTileRows = 16;
-constexpr int kWide = 4;  // vectors of doubles
+/// Rows that kernels go along side by side: what belongs to their channels is read once for all, memory still in runs.
+constexpr int kRowsAtOnce = 4;
 
-// For every tile: chunk(first row, rows, c) for kWide vectors of channels from c, single(..., c) for each channel left.
-template <class Chunk, class Single>
-HWY_INLINE void for_tiles(int64_t rows, int64_t channels, const Chunk& chunk, const Single& single) {
-  const auto step = static_cast<int64_t>(kWide * hn::Lanes(F64()));
-  for (int64_t r0 = 0; r0 < rows; r0 += kTileRows) {
-    const int64_t tile = std::min(kTileRows, rows - r0);
-    int64_t c = 0;
-    for (; c + step <= channels; c += step) chunk(r0, tile, c);
-    for (; c < channels; ++c) single(r0, tile, c);
+/// call<mask>() for a mask that is known when the kernel runs.
+template <class Call>
+HWY_INLINE void with_mask(Mask mask, const Call& call) {
+  if (mask == Mask::none) return call.template operator()<Mask::none>();
+  if (mask == Mask::of_y) return call.template operator()<Mask::of_y>();
+  call.template operator()<Mask::of_x>();
+}
+
+/// What a place adds to its channel's two sums: value, and value times factor.
+template <class D>
+struct Term {
+  hn::Vec<D> value, factor;
+};
+template <class D>
+struct TwoSums {
+  hn::Vec<D> values, products;
+};
+
+/// The sums of kRows rows from r for the channels of a vector, pairs of pairs: they round less than one after another.
+template <int kRows, class D, class TermAt>
+HWY_INLINE TwoSums<D> sum_of(D d, int64_t r, int64_t c, const TermAt& term) {
+  if constexpr (kRows == 1) {
+    const Term<D> t = term(d, r, c);
+    return {t.value, hn::Mul(t.value, t.factor)};
+  } else if constexpr (kRows == 2) {
+    const Term<D> a = term(d, r, c), b = term(d, r + 1, c);
+    return {hn::Add(a.value, b.value), hn::MulAdd(b.value, b.factor, hn::Mul(a.value, a.factor))};
+  } else {
+    const TwoSums<D> a = sum_of<kRows / 2>(d, r, c, term), b = sum_of<kRows / 2>(d, r + kRows / 2, c, term);
+    return {hn::Add(a.values, b.values), hn::Add(a.products, b.products)};
   }
 }
 
-/// sum += a and product += b * c for kWide vectors of channels; add(k, a, b, c) does it for the k-th.
-class TwoSums {
- public:
-  HWY_INLINE TwoSums(const double* sum, const double* product)
-      : sum_{at(sum, 0), at(sum, 1), at(sum, 2), at(sum, 3)},
-        product_{at(product, 0), at(product, 1), at(product, 2), at(product, 3)} {}
-  HWY_INLINE void add(int k, VD a, VD b, VD c) {
-    sum_[k] = hn::Add(sum_[k], a);
-    product_[k] = hn::MulAdd(b, c, product_[k]);
-  }
-  HWY_INLINE void store_to(double* sum, double* product) const {
-#pragma GCC unroll 4
-    for (int k = 0; k < kWide; ++k) {
-      hn::StoreU(sum_[k], F64(), sum + k * hn::Lanes(F64()));
-      hn::StoreU(product_[k], F64(), product + k * hn::Lanes(F64()));
-    }
-  }
+HWY_INLINE void add_to(hn::CappedTag<float, 1>, hn::Vec<hn::CappedTag<float, 1>> v, double* sum) {
+  *sum += static_cast<double>(hn::GetLane(v));
+}
+#if HWY_TARGET != HWY_SCALAR
+HWY_INLINE void add_to(F32, V v, double* sum) {
+  const hn::Half<F32> half;
+  const F64 wide;
+  double* upper = sum + hn::Lanes(wide);
+  hn::StoreU(hn::Add(hn::LoadU(wide, sum), hn::PromoteTo(wide, hn::LowerHalf(half, v))), wide, sum);
+  hn::StoreU(hn::Add(hn::LoadU(wide, upper), hn::PromoteTo(wide, hn::UpperHalf(half, v))), wide, upper);
+}
+#endif
 
- private:
-  static HWY_INLINE VD at(const double* p, size_t k) { return hn::LoadU(F64(), p + k * hn::Lanes(F64())); }
+/// Adds what kRows rows from r have to the sums of all channels.
+template <int kRows, class TermAt>
+HWY_INLINE void add_rows(int64_t r, int64_t channels, const TermAt& term, double* sum, double* product) {
+  const auto add = [&](auto d, int64_t c) HWY_ATTR {
+    const auto both = sum_of<kRows>(d, r, c, term);
+    add_to(d, both.values, sum + c);
+    add_to(d, both.products, product + c);
+  };
+  const auto lanes = static_cast<int64_t>(hn::Lanes(F32()));
+  int64_t c = 0;
+  for (; c + lanes <= channels; c += lanes) add(F32(), c);
+  for (; c < channels; ++c) add(hn::CappedTag<float, 1>(), c);
+}
 
-  VD sum_[kWide], product_[kWide];
-};
+/// Adds what all places have to the sums of their channels; term(d, r, c) is what a vector of row r has. Few rows go
+/// along at once, so that memory is read in runs, and come together in f32, so that the f64 sums are touched once.
+template <class TermAt>
+HWY_INLINE void sum_rows(int64_t rows, int64_t channels, const TermAt& term, double* sum, double* product) {
+  int64_t r = 0;
+  for (; r + kRowsAtOnce <= rows; r += kRowsAtOnce) add_rows<kRowsAtOnce>(r, channels, term, sum, product);
+  for (; r < rows; ++r) add_rows<1>(r, channels, term, sum, product);
+}
 
 template <class T>
 void stats(const Block<1>& block, int64_t row, const Channels<float>& channels, double* sum, double* square) {
   const T* x = block.row<T>(0, row);
   const float* shift = channels.mean;
   const int64_t stride = block.stride[0];
-  const auto lanes = static_cast<int64_t>(hn::Lanes(F64()));
-  const auto chunk = [&](int64_t first, int64_t rows, int64_t c) HWY_ATTR {
-    TwoSums sums(sum + c, square + c);
-    for (int64_t r = first; r < first + rows; ++r) {
-      const T* p = x + r * stride + c;
-#pragma GCC unroll 4
-      for (int k = 0; k < kWide; ++k) {
-        const VD d = hn::Sub(load_f64(p + k * lanes), load_f64(shift + c + k * lanes));
-        sums.add(k, d, d, d);
-      }
-    }
-    sums.store_to(sum + c, square + c);
+  const auto term = [&]<class D>(D d, int64_t r, int64_t c) HWY_ATTR -> Term<D> {
+    const auto shifted = hn::Sub(load(d, x + r * stride + c), load(d, shift + c));
+    return {shifted, shifted};
   };
-  const auto single = [&](int64_t first, int64_t rows, int64_t c) HWY_ATTR {
-    for (int64_t r = first; r < first + rows; ++r) {
-      const double d = double(x[r * stride + c]) - double(shift[c]);
-      sum[c] += d;
-      square[c] += d * d;
-    }
-  };
-  for_tiles(block.count, channels.count, chunk, single);
+  sum_rows(block.count, channels.count, term, sum, square);
 }
 
-using One64 = hn::CappedTag<double, 1>;
-
-// Where the ReLU was at its floor: in f32, as `apply` computed it, for lanes of f64.
-template <class D, class T>
-HWY_INLINE hn::Mask<D> is_cut(D d, const T* x, const Channels<float>& channels, int64_t c) {
-  const hn::Rebind<float, D> f;
-  const auto centred = hn::Sub(hn::DemoteTo(f, load_f64(d, x)), hn::LoadU(f, channels.mean + c));
-  const auto v = hn::MulAdd(centred, hn::LoadU(f, channels.scale + c), hn::LoadU(f, channels.beta + c));
-  return hn::Le(hn::PromoteTo(d, v), hn::Zero(d));
+template <Mask mask, class T>
+void grad_sums(const Block<3>& block, int64_t row, const Channels<float>& channels, double* sum, double* product) {
+  const T *x = block.row<T>(0, row), *y = block.row<T>(1, row), *g = block.row<T>(2, row);
+  const float *mean = channels.mean, *scale = channels.scale, *beta = channels.beta;
+  const int64_t sx = block.stride[0], sy = block.stride[1], sg = block.stride[2];
+  const auto term = [&]<class D>(D d, int64_t r, int64_t c) HWY_ATTR -> Term<D> {
+    const auto centred = hn::Sub(load(d, x + r * sx + c), load(d, mean + c));
+    const auto grad = load(d, g + r * sg + c);
+    if constexpr (mask == Mask::none) return {grad, centred};
+    const auto v =
+        mask == Mask::of_y ? load(d, y + r * sy + c) : hn::MulAdd(centred, load(d, scale + c), load(d, beta + c));
+    return {hn::IfThenZeroElse(hn::Le(v, hn::Zero(d)), grad), centred};
+  };
+  sum_rows(block.count, channels.count, term, sum, product);
 }
 
 template <class T>
 void grad_sums(const Block<3>& block, int64_t row, const Channels<float>& channels, Mask mask, double* sum,
                double* product) {
-  const T *x = block.row<T>(0, row), *y = block.row<T>(1, row), *g = block.row<T>(2, row);
-  const float* mean = channels.mean;
-  const int64_t sx = block.stride[0], sy = block.stride[1], sg = block.stride[2];
-  const auto lanes = static_cast<int64_t>(hn::Lanes(F64()));
-  const auto chunk = [&](int64_t first, int64_t rows, int64_t c) HWY_ATTR {
-    TwoSums sums(sum + c, product + c);
-    for (int64_t r = first; r < first + rows; ++r) {
-      const T *px = x + r * sx + c, *py = y + r * sy + c, *pg = g + r * sg + c;
-#pragma GCC unroll 4
-      for (int k = 0; k < kWide; ++k) {
-        VD grad = load_f64(pg + k * lanes);
-        if (mask == Mask::of_y) grad = hn::IfThenZeroElse(hn::Le(load_f64(py + k * lanes), hn::Zero(F64())), grad);
-        if (mask == Mask::of_x) grad = hn::IfThenZeroElse(is_cut(F64(), px + k * lanes, channels, c + k * lanes), grad);
-        sums.add(k, grad, grad, hn::Sub(load_f64(px + k * lanes), load_f64(mean + c + k * lanes)));
-      }
-    }
-    sums.store_to(sum + c, product + c);
-  };
-  const auto single = [&](int64_t first, int64_t rows, int64_t c) HWY_ATTR {
-    for (int64_t r = first; r < first + rows; ++r) {
-      if (mask == Mask::of_y && float(y[r * sy + c]) <= 0) continue;
-      if (mask == Mask::of_x && hn::AllTrue(One64(), is_cut(One64(), x + r * sx + c, channels, c))) continue;
-      const double grad = double(g[r * sg + c]);
-      sum[c] += grad;
-      product[c] += grad * (double(x[r * sx + c]) - double(mean[c]));
-    }
-  };
-  for_tiles(block.count, channels.count, chunk, single);
+  with_mask(mask, [&]<Mask kMask>() { grad_sums<kMask, T>(block, row, channels, sum, product); });
 }
 
 // A vector of channels, or the first n of them where n is less than one.
@@ -147,7 +140,7 @@ struct Part {
   }
 };
 
-// step(Whole() or Part(), r, c, n) for all channels of all rows.
+/// step(Whole() or Part(), r, c, n) for all channels of all rows, in the order of memory.
 template <class Step>
 HWY_INLINE void for_rows(int64_t rows, int64_t channels, const Step& step) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(F32()));
@@ -158,41 +151,55 @@ HWY_INLINE void for_rows(int64_t rows, int64_t channels, const Step& step) {
   }
 }
 
-template <class T>
-void apply(const Block<3>& block, int64_t row, const Channels<float>& channels, bool residual, bool relu) {
+template <bool residual, class T>
+void apply(const Block<3>& block, int64_t row, const Channels<float>& channels, bool relu) {
   const T *x = block.row<T>(0, row), *z = block.row<T>(1, row);
   T* y = block.row<T>(2, row);
+  const auto [sx, sz, sy] = block.stride;
+  const float *mean = channels.mean, *scale = channels.scale, *beta = channels.beta;
   const V floor = hn::Set(F32(), relu ? 0.f : -HUGE_VALF);
-  for_rows(block.count, channels.count, [&](auto access, int64_t r, int64_t c, int64_t n) HWY_ATTR {
-    const V centred = hn::Sub(access.read(x + r * block.stride[0] + c, n), access.read(channels.mean + c, n));
-    V v = hn::MulAdd(centred, access.read(channels.scale + c, n), access.read(channels.beta + c, n));
-    if (residual) v = hn::Add(v, access.read(z + r * block.stride[1] + c, n));
+  for_rows(block.count, channels.count, [=](auto access, int64_t r, int64_t c, int64_t n) HWY_ATTR {
+    const V centred = hn::Sub(access.read(x + r * sx + c, n), access.read(mean + c, n));
+    V v = hn::MulAdd(centred, access.read(scale + c, n), access.read(beta + c, n));
+    if constexpr (residual) v = hn::Add(v, access.read(z + r * sz + c, n));
     v = hn::IfThenElse(hn::Le(v, floor), floor, v);  // keeps NaN
-    access.write(v, y + r * block.stride[2] + c, n);
+    access.write(v, y + r * sy + c, n);
+  });
+}
+
+template <class T>
+void apply(const Block<3>& block, int64_t row, const Channels<float>& channels, bool residual, bool relu) {
+  (residual ? apply<true, T> : apply<false, T>)(block, row, channels, relu);
+}
+
+template <Mask mask, class T>
+void grad_input(const Block<5>& block, int64_t row, const Channels<float>& channels, bool residual) {
+  const T *x = block.row<T>(0, row), *y = block.row<T>(1, row), *g = block.row<T>(2, row);
+  T *dz = block.row<T>(3, row), *dx = block.row<T>(4, row);
+  const auto [sx, sy, sg, sz, sdx] = block.stride;
+  const float *mean = channels.mean, *scales = channels.scale, *beta = channels.beta;
+  const float *mean_grad = channels.mean_grad, *projection = channels.projection;
+  for_rows(block.count, channels.count, [=](auto access, int64_t r, int64_t c, int64_t n) HWY_ATTR {
+    V grad = access.read(g + r * sg + c, n);
+    const V scale = access.read(scales + c, n);
+    const V centred = hn::Sub(access.read(x + r * sx + c, n), access.read(mean + c, n));
+    if constexpr (mask != Mask::none) {
+      const V v =
+          mask == Mask::of_y ? access.read(y + r * sy + c, n) : hn::MulAdd(centred, scale, access.read(beta + c, n));
+      grad = hn::IfThenZeroElse(hn::Le(v, hn::Zero(F32())), grad);
+    }
+    if (residual) access.write(grad, dz + r * sz + c, n);
+    if (mean_grad != nullptr) {
+      grad = hn::Sub(grad, access.read(mean_grad + c, n));
+      grad = hn::NegMulAdd(centred, access.read(projection + c, n), grad);
+    }
+    access.write(hn::Mul(grad, scale), dx + r * sdx + c, n);
   });
 }
 
 template <class T>
 void grad_input(const Block<5>& block, int64_t row, const Channels<float>& channels, Mask mask, bool residual) {
-  const T *x = block.row<T>(0, row), *y = block.row<T>(1, row), *g = block.row<T>(2, row);
-  T *dz = block.row<T>(3, row), *dx = block.row<T>(4, row);
-  const auto& stride = block.stride;
-  for_rows(block.count, channels.count, [&](auto access, int64_t r, int64_t c, int64_t n) HWY_ATTR {
-    V grad = access.read(g + r * stride[2] + c, n);
-    const V scale = access.read(channels.scale + c, n);
-    const V centred = hn::Sub(access.read(x + r * stride[0] + c, n), access.read(channels.mean + c, n));
-    if (mask != Mask::none) {
-      const V v = mask == Mask::of_y ? access.read(y + r * stride[1] + c, n)
-                                     : hn::MulAdd(centred, scale, access.read(channels.beta + c, n));
-      grad = hn::IfThenZeroElse(hn::Le(v, hn::Zero(F32())), grad);
-    }
-    if (residual) access.write(grad, dz + r * stride[3] + c, n);
-    if (channels.mean_grad != nullptr) {
-      grad = hn::Sub(grad, access.read(channels.mean_grad + c, n));
-      grad = hn::NegMulAdd(centred, access.read(channels.projection + c, n), grad);
-    }
-    access.write(hn::Mul(grad, scale), dx + r * stride[4] + c, n);
-  });
+  with_mask(mask, [&]<Mask kMask>() { grad_input<kMask, T>(block, row, channels, residual); });
 }
 
 template <class T>

@@ -20,12 +20,21 @@ using F64 = hn::ScalableTag<double>;
 using V = hn::Vec<F32>;
 using VD = hn::Vec<F64>;
 
-HWY_INLINE V load(const float* p) { return hn::LoadU(F32(), p); }
-HWY_INLINE V load(const bf16* p) {
-  const hn::Rebind<uint16_t, F32> du16;
-  const hn::RebindToUnsigned<F32> du32;
+/// As many elements as the f32 vectors of D have lanes.
+template <class D>
+HWY_INLINE hn::Vec<D> load(D d, const float* p) {
+  return hn::LoadU(d, p);
+}
+template <class D>
+HWY_INLINE hn::Vec<D> load(D d, const bf16* p) {
+  const hn::Rebind<uint16_t, D> du16;
+  const hn::RebindToUnsigned<D> du32;
   const auto bits = hn::PromoteTo(du32, hn::LoadU(du16, reinterpret_cast<const uint16_t*>(p)));
-  return hn::BitCast(F32(), hn::ShiftLeft<16>(bits));
+  return hn::BitCast(d, hn::ShiftLeft<16>(bits));
+}
+template <class T>
+HWY_INLINE V load(const T* p) {
+  return load(F32(), p);
 }
 
 HWY_INLINE void store(V v, float* p) { hn::StoreU(v, F32(), p); }
@@ -43,23 +52,11 @@ HWY_INLINE void store(V v, bf16* p) {
   hn::StoreU(hn::DemoteTo(du16, hn::BitCast(di32, half)), du16, reinterpret_cast<uint16_t*>(p));
 }
 
-/// As many elements as the f64 vectors of D have lanes.
-template <class D>
-HWY_INLINE hn::Vec<D> load_f64(D d, const float* p) {
-  return hn::PromoteTo(d, hn::LoadU(hn::Rebind<float, D>(), p));
-}
-template <class D>
-HWY_INLINE hn::Vec<D> load_f64(D d, const bf16* p) {
-  const hn::Rebind<uint16_t, D> du16;
-  const hn::Rebind<uint32_t, D> du32;
-  const hn::Rebind<float, D> df32;
-  const auto bits = hn::PromoteTo(du32, hn::LoadU(du16, reinterpret_cast<const uint16_t*>(p)));
-  return hn::PromoteTo(d, hn::BitCast(df32, hn::ShiftLeft<16>(bits)));
-}
-
 /// As f64: half as many elements as `load` takes (as many on a target of one lane).
-HWY_INLINE VD load_f64(const float* p) { return load_f64(F64(), p); }
-HWY_INLINE VD load_f64(const bf16* p) { return load_f64(F64(), p); }
+template <class T>
+HWY_INLINE VD load_f64(const T* p) {
+  return hn::PromoteTo(F64(), load(hn::Rebind<float, F64>(), p));
+}
 HWY_INLINE VD load_f64(const double* p) { return hn::LoadU(F64(), p); }
 
 /// The first n elements at p, n less than a vector; the other lanes are 0.
