@@ -11,10 +11,9 @@
 #include <string>
 #include <vector>
 
-#include <dnnl.hpp>
-
 #include "base/check.h"
 #include "base/parallel.h"
+#include "conv_blocked.h"
 #include "conv_kernels.h"
 #include "conv_layers.h"
 #include "ingot/threads.h"
@@ -25,61 +24,6 @@ namespace {
 
 using namespace ingot;
 using kernels::ConvArgs;
-
-/// oneDNN with the layout of its choice for activations too, which are blocked then: what the others would have to beat
-/// if reorders were free.
-class Blocked {
- public:
-  Blocked(const ConvArgs& a, const Layer& layer) : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
-    using dnnl::memory;
-    const auto any = [](const std::vector<int64_t>& sizes) {
-      return memory::desc(sizes, memory::data_type::f32, memory::format_tag::any);
-    };
-    const ConvGeometry& g = layer.geometry;
-    std::vector<int64_t> weight = layer.weight;
-    if (g.groups > 1) weight = {g.groups, weight[0] / g.groups, weight[1], weight[2], weight[3]};
-    const memory::desc bias({layer.weight[0]}, memory::data_type::f32, memory::format_tag::x);
-    dnnl::post_ops ops;
-    ops.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
-    dnnl::primitive_attr attr;
-    attr.set_post_ops(ops);
-    const dnnl::convolution_forward::primitive_desc pd({dnnl::prop_kind::forward_inference,
-                                                        dnnl::algorithm::convolution_direct,
-                                                        any(layer.x),
-                                                        any(weight),
-                                                        bias,
-                                                        any(layer.y),
-                                                        {g.stride.h, g.stride.w},
-                                                        {g.dilation.h - 1, g.dilation.w - 1},
-                                                        {g.padding.top, g.padding.left},
-                                                        {g.padding.bottom, g.padding.right}},
-                                                       attr, engine_);
-    primitive_ = dnnl::convolution_forward(pd);
-    x_ = filled(pd.src_desc(), a.x.as<float>(), layer.x, memory::format_tag::nhwc);
-    weight_ = filled(pd.weights_desc(), a.weight.as<float>(), weight,
-                     g.groups > 1 ? memory::format_tag::goihw : memory::format_tag::oihw);
-    bias_ = filled(bias, a.bias.as<float>(), {layer.weight[0]}, memory::format_tag::x);
-    y_ = memory(pd.dst_desc(), engine_);
-  }
-  void run() {
-    primitive_.execute(stream_,
-                       {{DNNL_ARG_SRC, x_}, {DNNL_ARG_WEIGHTS, weight_}, {DNNL_ARG_BIAS, bias_}, {DNNL_ARG_DST, y_}});
-    stream_.wait();
-  }
-
- private:
-  dnnl::memory filled(const dnnl::memory::desc& desc, float* data, const std::vector<int64_t>& sizes,
-                      dnnl::memory::format_tag tag) {
-    dnnl::memory from({sizes, dnnl::memory::data_type::f32, tag}, engine_, data), to(desc, engine_);
-    dnnl::reorder(from, to).execute(stream_, from, to);
-    stream_.wait();
-    return to;
-  }
-  dnnl::engine engine_;
-  dnnl::stream stream_;
-  dnnl::convolution_forward primitive_;
-  dnnl::memory x_, weight_, bias_, y_;
-};
 
 /// Milliseconds of each kernel, then of oneDNN's blocked form; infinity where it does not run the layer.
 std::vector<double> measure(const Layer& layer, int rounds) {
@@ -106,7 +50,10 @@ std::vector<double> measure(const Layer& layer, int rounds) {
                        return fastest(steps, [&] { return std::vector{milliseconds([&] { run.run(); })}; });
                      }});
   }
-  Blocked blocked(args, layer);
+  Values<float> blocked_y(static_cast<size_t>(args.y.numel()));
+  ConvArgs blocked_args = args;
+  blocked_args.y = channels_last(blocked_y, layer.y);
+  BlockedConv blocked(ConvPass::forward, blocked_args);
   blocked.run();
   sides.push_back({"blocked", [&blocked](int) {
                      return fastest(3, [&] { return std::vector{milliseconds([&] { blocked.run(); })}; });

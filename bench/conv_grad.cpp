@@ -1,7 +1,8 @@
 // What training does with each convolution of a net: the forward pass with weights that change, the gradient of the
-// input and that of the weight, each by the kernels that there are, beside oneDNN's, all channels-last. Usage:
-// bench_conv_grad [NET [BATCH [ROUNDS]]]: resnet50, batch 8. Milliseconds; "chosen" is the kernel that conv2d and its
-// gradients take. Layers of the same sizes are timed once; the sums count each.
+// input and that of the weight, each by the kernels that there are, beside oneDNN's, all channels-last; "blocked"
+// leaves the layouts of all arrays to oneDNN, reorders not counted. Usage: bench_conv_grad [NET [BATCH [ROUNDS]]]:
+// resnet50, batch 8. Milliseconds; "chosen" is the kernel that conv2d and its gradients take. Layers of the same sizes
+// are timed once; the sums count each.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -9,13 +10,13 @@
 #include <iterator>
 #include <limits>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "base/check.h"
 #include "base/parallel.h"
+#include "conv_blocked.h"
 #include "conv_data.h"
 #include "conv_layers.h"
 #include "ingot/threads.h"
@@ -31,12 +32,6 @@ namespace {
 
 using namespace ingot;
 using namespace ingot::kernels;
-
-/// A kernel on a layer: nothing where it does not run it.
-struct Run {
-  size_t scratch = 0;
-  std::function<void(void*)> call;
-};
 
 /// A layer's arrays, in which every kernel computes the same.
 struct Problem {
@@ -55,59 +50,84 @@ struct Problem {
   ConvGeometry geometry;
 };
 
-constexpr const char* kKernels[] = {"oneDNN", "products", "F(2,3)", "F(4,3)", "chosen"};
-constexpr const char* kPasses[] = {"forward", "input", "weight"};
+/// A kernel of a pass: what it reads, its geometry, what it writes.
+struct Kernel {
+  std::function<bool(const Problem&)> supports;
+  std::function<size_t(const Array&, const Array&, const ConvGeometry&, const Array&)> scratch;
+  std::function<void(const Array&, const Array&, const ConvGeometry&, const Array&, void*)> run;
+};
 
-std::vector<Run> forward_runs(const Problem& p) {
-  const ConvArgs a = p.forward();
-  std::vector<Run> runs{{conv_onednn_scratch(a), [a](void* s) { conv_onednn(a, s); }}, {}, {}, {}};
-  if (conv_gemm_supports(a)) runs[1] = {conv_gemm_unpacked_scratch(a), [a](void* s) { conv_gemm_unpacked(a, s); }};
-  for (const int m : {2, 4})
-    if (conv_winograd_supports(a))
-      runs[static_cast<size_t>(1 + m / 2)] = {conv_winograd_unpacked_scratch(m, a),
-                                              [a, m](void* s) { conv_winograd_unpacked(m, a, s); }};
-  runs.push_back({conv2d_scratch(a), [a](void* s) { conv2d(a, s); }});
-  return runs;
+constexpr const char* kKernels[] = {"oneDNN", "products", "F(2,3)", "F(4,3)", "chosen", "blocked"};
+constexpr size_t kOneDnn = 0, kChosen = 4, kBlocked = 5;
+
+/// A pass over a layer: the arrays that it reads and writes, and the kernels that compute it, but for the blocked one.
+struct Pass {
+  const char* name;
+  ConvPass pass;
+  Array Problem::*first, Problem::*second, Problem::*result;
+  Values<float> Problem::* values;  // of the result
+  Kernel kernels[kBlocked];
+};
+
+template <class Scratch, class Run>
+Kernel forward_kernel(std::function<bool(const Problem&)> supports, const Scratch& scratch, const Run& run) {
+  return {std::move(supports),
+          [scratch](const Array& x, const Array& w, const ConvGeometry& c, const Array& y) {
+            return scratch(ConvArgs{.x = x, .weight = w, .geometry = c, .y = y});
+          },
+          [run](const Array& x, const Array& w, const ConvGeometry& c, const Array& y, void* memory) {
+            run(ConvArgs{.x = x, .weight = w, .geometry = c, .y = y}, memory);
+          }};
 }
 
-std::vector<Run> input_runs(const Problem& p) {
-  const auto& [g, w, c, dx] = std::tie(p.g, p.weight, p.geometry, p.x);
-  std::vector<Run> runs{{conv_onednn_grad_input_scratch(g, w, c, dx),
-                         [&p](void* s) { conv_onednn_grad_input(p.g, p.weight, p.geometry, p.x, s); }},
-                        {},
-                        {},
-                        {}};
-  if (conv_gemm_grad_input_supports(g, w, c, dx))
-    runs[1] = {conv_gemm_grad_input_scratch(g, w, c, dx),
-               [&p](void* s) { conv_gemm_grad_input(p.g, p.weight, p.geometry, p.x, s); }};
-  for (const int m : {2, 4})
-    if (conv_winograd_grad_supports(dx, w, g, c))
-      runs[static_cast<size_t>(1 + m / 2)] = {conv_winograd_grad_input_scratch(m, g, w, c, dx), [&p, m](void* s) {
-                                                conv_winograd_grad_input(m, p.g, p.weight, p.geometry, p.x, s);
-                                              }};
-  runs.push_back({conv2d_grad_input_scratch(g, w, c, dx),
-                  [&p](void* s) { conv2d_grad_input(p.g, p.weight, p.geometry, p.x, s); }});
-  return runs;
-}
+bool always(const Problem&) { return true; }
+bool can_filter(const Problem& p) { return conv_winograd_supports(p.forward()); }
+bool can_filter_gradient(const Problem& p) { return conv_winograd_grad_supports(p.x, p.weight, p.g, p.geometry); }
 
-std::vector<Run> weight_runs(const Problem& p) {
-  const auto& [x, g, c, dw] = std::tie(p.x, p.g, p.geometry, p.weight);
-  std::vector<Run> runs{{conv_onednn_grad_weight_scratch(x, g, c, dw),
-                         [&p](void* s) { conv_onednn_grad_weight(p.x, p.g, p.geometry, p.weight, s); }},
-                        {},
-                        {},
-                        {}};
-  if (conv_gemm_grad_weight_supports(x, g, dw))
-    runs[1] = {conv_gemm_grad_weight_scratch(x, g, c, dw),
-               [&p](void* s) { conv_gemm_grad_weight(p.x, p.g, p.geometry, p.weight, s); }};
-  for (const int m : {2, 4})
-    if (conv_winograd_grad_supports(x, dw, g, c))
-      runs[static_cast<size_t>(1 + m / 2)] = {conv_winograd_grad_weight_scratch(m, x, g, c, dw), [&p, m](void* s) {
-                                                conv_winograd_grad_weight(m, p.x, p.g, p.geometry, p.weight, s);
-                                              }};
-  runs.push_back({conv2d_grad_weight_scratch(x, g, c, dw),
-                  [&p](void* s) { conv2d_grad_weight(p.x, p.g, p.geometry, p.weight, s); }});
-  return runs;
+const std::vector<Pass>& passes() {
+  using std::bind_front;
+  static const std::vector<Pass> all{
+      {"forward",
+       ConvPass::forward,
+       &Problem::x,
+       &Problem::weight,
+       &Problem::g,
+       &Problem::g_values,
+       {forward_kernel(always, conv_onednn_scratch, conv_onednn),
+        forward_kernel([](const Problem& p) { return conv_gemm_supports(p.forward()); }, conv_gemm_unpacked_scratch,
+                       conv_gemm_unpacked),
+        forward_kernel(can_filter, bind_front(conv_winograd_unpacked_scratch, 2),
+                       bind_front(conv_winograd_unpacked, 2)),
+        forward_kernel(can_filter, bind_front(conv_winograd_unpacked_scratch, 4),
+                       bind_front(conv_winograd_unpacked, 4)),
+        forward_kernel(always, conv2d_scratch, conv2d)}},
+      {"input",
+       ConvPass::input,
+       &Problem::g,
+       &Problem::weight,
+       &Problem::x,
+       &Problem::x_values,
+       {{always, conv_onednn_grad_input_scratch, conv_onednn_grad_input},
+        {[](const Problem& p) { return conv_gemm_grad_input_supports(p.g, p.weight, p.geometry, p.x); },
+         conv_gemm_grad_input_scratch, conv_gemm_grad_input},
+        {can_filter_gradient, bind_front(conv_winograd_grad_input_scratch, 2), bind_front(conv_winograd_grad_input, 2)},
+        {can_filter_gradient, bind_front(conv_winograd_grad_input_scratch, 4), bind_front(conv_winograd_grad_input, 4)},
+        {always, conv2d_grad_input_scratch, conv2d_grad_input}}},
+      {"weight",
+       ConvPass::weight,
+       &Problem::x,
+       &Problem::g,
+       &Problem::weight,
+       &Problem::weight_values,
+       {{always, conv_onednn_grad_weight_scratch, conv_onednn_grad_weight},
+        {[](const Problem& p) { return conv_gemm_grad_weight_supports(p.x, p.g, p.weight); },
+         conv_gemm_grad_weight_scratch, conv_gemm_grad_weight},
+        {can_filter_gradient, bind_front(conv_winograd_grad_weight_scratch, 2),
+         bind_front(conv_winograd_grad_weight, 2)},
+        {can_filter_gradient, bind_front(conv_winograd_grad_weight_scratch, 4),
+         bind_front(conv_winograd_grad_weight, 4)},
+        {always, conv2d_grad_weight_scratch, conv2d_grad_weight}}}};
+  return all;
 }
 
 /// Relative to oneDNN's result: root mean squares.
@@ -122,25 +142,34 @@ void check_near(const Values<float>& expected, const Values<float>& got, const c
 }
 
 /// Milliseconds of each kernel; infinity where it does not run the layer.
-std::vector<double> measure(const std::vector<Run>& runs, const Values<float>& result, const char* pass, int rounds) {
-  std::vector<Values<std::byte>> scratch;
-  for (const Run& run : runs) scratch.emplace_back(run.scratch);
+std::vector<double> measure(const Pass& pass, Problem& p, int rounds) {
+  const Array &first = p.*pass.first, &second = p.*pass.second, &result = p.*pass.result;
+  BlockedConv blocked(pass.pass, p.forward());
+  std::vector<Values<std::byte>> scratch(kBlocked);
+  std::vector<std::function<void()>> runs(std::size(kKernels));
+  for (size_t i = 0; i < kBlocked; ++i) {
+    const Kernel& kernel = pass.kernels[i];
+    if (!kernel.supports(p)) continue;
+    scratch[i].resize(kernel.scratch(first, second, p.geometry, result));
+    runs[i] = [&, i] { pass.kernels[i].run(first, second, p.geometry, result, scratch[i].data()); };
+  }
+  runs[kBlocked] = [&] { blocked.run(); };
   std::vector<Side> sides;
   Values<float> expected;
   for (size_t i = 0; i < runs.size(); ++i) {
-    if (!runs[i].call) continue;
-    runs[i].call(scratch[i].data());
-    if (expected.empty()) expected = result;
-    check_near(expected, result, kKernels[i], pass);
-    sides.push_back({kKernels[i], [&runs, &scratch, i](int steps) {
-                       return fastest(
-                           steps, [&] { return std::vector{milliseconds([&] { runs[i].call(scratch[i].data()); })}; });
+    if (!runs[i]) continue;
+    runs[i]();
+    if (i == kBlocked) blocked.copy_result();
+    if (expected.empty()) expected = p.*pass.values;
+    check_near(expected, p.*pass.values, kKernels[i], pass.name);
+    sides.push_back({kKernels[i], [run = runs[i]](int steps) {
+                       return fastest(steps, [&] { return std::vector{milliseconds(run)}; });
                      }});
   }
   alternate(sides, rounds, 2);
   std::vector<double> times(runs.size(), std::numeric_limits<double>::infinity());
   for (size_t i = 0, at = 0; i < runs.size(); ++i)
-    if (runs[i].call) times[i] = sides[at++].best[0];
+    if (runs[i]) times[i] = sides[at++].best[0];
   return times;
 }
 
@@ -155,24 +184,25 @@ int main(int argc, char** argv) {
               num_threads(), "convolution", "times", "pass");
   for (const char* kernel : kKernels) std::printf(" %9s", kernel);
   std::printf("\n");
-  double onednn[std::size(kPasses)] = {}, chosen[std::size(kPasses)] = {};
+  std::vector<std::vector<double>> all(passes().size(), std::vector<double>(std::size(kKernels)));
   for (const Layer& l : layers_of(net, batch)) {
-    const Problem p(l);
+    Problem p(l);
     const std::string name =
         fmt::format("{}x{}x{} -> {}, {}x{}/{}{}", l.x[1], l.x[2], l.x[3], l.y[1], l.weight[2], l.weight[3],
                     l.geometry.stride.h, l.geometry.groups > 1 ? fmt::format(", {} groups", l.geometry.groups) : "");
-    const std::vector<Run> runs[] = {forward_runs(p), input_runs(p), weight_runs(p)};
-    const Values<float>* const results[] = {&p.g_values, &p.x_values, &p.weight_values};
-    for (size_t pass = 0; pass < std::size(kPasses); ++pass) {
-      if (pass == 1 && l.x[1] == 3) continue;  // no gradient of the images is asked for
-      const std::vector<double> times = measure(runs[pass], *results[pass], kPasses[pass], rounds);
-      std::printf("%-34s %5d %8s", pass == 0 ? name.c_str() : "", l.count, kPasses[pass]);
+    for (size_t i = 0; i < passes().size(); ++i) {
+      const Pass& pass = passes()[i];
+      if (pass.pass == ConvPass::input && l.x[1] == 3) continue;  // no gradient of the images is asked for
+      const std::vector<double> times = measure(pass, p, rounds);
+      std::printf("%-34s %5d %8s", i == 0 ? name.c_str() : "", l.count, pass.name);
       for (const double t : times) std::isinf(t) ? std::printf(" %9s", "-") : std::printf(" %9.3f", t);
       std::printf("\n");
-      onednn[pass] += l.count * times.front(), chosen[pass] += l.count * times.back();
+      for (size_t k = 0; k < times.size(); ++k) all[i][k] += l.count * times[k];
     }
   }
-  for (size_t pass = 0; pass < std::size(kPasses); ++pass)
-    std::printf("all, %s: oneDNN %.1f, chosen %.1f: %.2f times as fast\n", kPasses[pass], onednn[pass], chosen[pass],
-                onednn[pass] / chosen[pass]);
+  for (size_t i = 0; i < passes().size(); ++i) {
+    const double onednn = all[i][kOneDnn], blocked = all[i][kBlocked], chosen = all[i][kChosen];
+    std::printf("all, %s: oneDNN %.1f, blocked %.1f, chosen %.1f: %.2f and %.2f times as fast\n", passes()[i].name,
+                onednn, blocked, chosen, onednn / chosen, blocked / chosen);
+  }
 }
