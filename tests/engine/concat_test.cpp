@@ -31,6 +31,40 @@ TEST(Concat, ElementwisePartsAreMadeInPlaceAtAnyBatch) {
   for (const ConcatPart& p : parts) EXPECT_TRUE(p.in_place) << p.reason;
 }
 
+Tensor normalised(const Tensor& x, uint64_t key) {
+  const Shape channels{x.shape()[1]};
+  return batch_norm(x, random(channels, key), abs(random(channels, key + 1)) + 0.5, random(channels, key + 2),
+                    random(channels, key + 3));
+}
+
+// What stands beside convolutions in the branches of GoogLeNet, Inception and DenseNet.
+TEST(Concat, BatchNormsPoolsAndSoftmaxWriteAndReadChannels) {
+  const PoolOptions window{.kernel = 3, .stride = 1, .padding = 1};
+  const auto parts = parts_of([&](const Tensors& in) {
+    const Tensor& x = in[0];
+    const Tensor a = normalised(x, 1), b = max_pool2d(x, window), c = avg_pool2d(x, window), d = softmax(x, 1);
+    const Tensor joined = concat({a, b, c, d, x * 2.0, pad(x, {0, 0, 1, 1}, {0, 0, -1, -1})}, 1);
+    return Tensors{relu(normalised(joined, 5)),
+                   max_pool2d(joined, {.kernel = 2}),
+                   max_pool2d(a, window),
+                   avg_pool2d(b, window),
+                   adaptive_avg_pool2d(c, 1),
+                   softmax(d, 1),
+                   normalised(b, 9),
+                   sum(a, {2, 3})};
+  });
+  ASSERT_EQ(parts.size(), 6U);
+  for (const ConcatPart& p : parts) EXPECT_TRUE(p.in_place) << p.part << " " << p.reason;
+}
+
+TEST(Concat, AveragesOfPlanesAreMadeInPlace) {
+  const auto parts = parts_of([](const Tensors& in) {
+    const Tensor joined = concat({adaptive_avg_pool2d(in[0], 1), amax(in[0], {2, 3}, true)}, 1);
+    return Tensors{linear(flatten(joined, 1), random({3, 12}, 1))};
+  });
+  for (const ConcatPart& p : parts) EXPECT_TRUE(p.in_place) << p.part << " " << p.reason;
+}
+
 /// Copies that convolutions make of activations that are not dense, in a run of the engine.
 int64_t copies_of(const TracedFunction& fn, const CompileOptions& options) {
   const Graph graph = traced(fn, {kImage});

@@ -24,11 +24,13 @@ enum class Layout {
   channels_last,  // dimension 1 innermost, the others row-major
   transposed,     // the first dimension innermost
   sliced,         // a view with gaps: every second element of the last dimension, a hole after each row
+  channel_slice,  // channels-last, one of the parts of a concat: as many channels as it has lie between its pixels
   broadcast,      // stride 0 in the first dimension (inputs only)
 };
-inline const std::vector<Layout> kLayouts{Layout::row_major, Layout::channels_last, Layout::transposed, Layout::sliced};
+inline const std::vector<Layout> kLayouts{Layout::row_major, Layout::channels_last, Layout::transposed, Layout::sliced,
+                                          Layout::channel_slice};
 inline const std::vector<Layout> kInputLayouts{Layout::row_major, Layout::channels_last, Layout::transposed,
-                                               Layout::sliced, Layout::broadcast};
+                                               Layout::sliced,    Layout::channel_slice, Layout::broadcast};
 
 /// An array that owns its bytes, with guard bytes around it and in its gaps. Elements are read and written by their
 /// row-major logical index, as doubles.
@@ -103,7 +105,7 @@ class TestArray {
     std::vector<int> order;  // innermost first
     const int rank = array_.rank;
     for (int d = rank - 1; d >= 0; --d) order.push_back(d);
-    if (layout == Layout::channels_last && rank > 1) {
+    if ((layout == Layout::channels_last || layout == Layout::channel_slice) && rank > 1) {
       std::erase(order, 1);
       order.insert(order.begin(), 1);
     }
@@ -113,6 +115,7 @@ class TestArray {
       array_.strides[order[i]] = stride;
       stride *= array_.shape[order[i]];
       if (layout == Layout::sliced) stride += 3;
+      if (layout == Layout::channel_slice && i == 0) stride *= 2;
     }
     if (layout == Layout::broadcast && rank > 0) array_.strides[0] = 0;
     return stride;
