@@ -223,6 +223,9 @@ BatchNormResult batch_norm_train_fused(const Tensor& x, const std::optional<Tens
 /// Inference: the same with given statistics [C].
 Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var, const std::optional<Tensor>& gamma,
                   const std::optional<Tensor>& beta, double eps = 1e-5);
+/// relu(batch_norm(...)), fused.
+Tensor batch_norm_relu(const Tensor& x, const Tensor& mean, const Tensor& var, const std::optional<Tensor>& gamma,
+                       const std::optional<Tensor>& beta, double eps = 1e-5);
 
 /// y = (x - mean) / sqrt(var + eps) * gamma + beta over the last dimensions, whose sizes are `normalized_shape`; gamma
 /// and beta of that shape, or none. Ba et al. 2016. Differentiates twice.

@@ -161,10 +161,12 @@ Tensors expand_grad(const ExpandArgs& a) {
 
 Results infer_inference(const InferArgs& a) { return check_input(a, 1); }
 
-void eval_inference(const EvalArgs& a) {
+void eval_inference_with(const EvalArgs& a, bool relu) {
   const Array invstd = inverse_std(a.in[2], a.as<BatchNormAttrs>().eps, {}, a.scratch);
-  kernels::batch_norm_apply(a.in[0], a.in[1], invstd, a.input(3), a.input(4), {}, false, a.out[0]);
+  kernels::batch_norm_apply(a.in[0], a.in[1], invstd, a.input(3), a.input(4), {}, relu, a.out[0]);
 }
+void eval_inference(const EvalArgs& a) { eval_inference_with(a, false); }
+void eval_inference_relu(const EvalArgs& a) { eval_inference_with(a, true); }
 
 // y = (x - mean) s gamma + beta, s = (var + eps)^-1/2; ds/dvar = -s^3 / 2
 Tensors vjp_inference(const VjpArgs& a) {
@@ -182,6 +184,11 @@ Tensors vjp_inference(const VjpArgs& a) {
   if (wants(3)) out[3] = sum_gx * invstd;
   if (wants(4)) out[4] = sum_g;
   return out;
+}
+
+Tensors expand_inference_relu(const ExpandArgs& a) {
+  const auto optional = [&](size_t i) { return a.input(i).defined() ? std::optional(a.input(i)) : std::nullopt; };
+  return {relu(batch_norm(a.in[0], a.in[1], a.in[2], optional(3), optional(4), a.as<BatchNormAttrs>().eps))};
 }
 
 std::optional<Tensor> none_or(const std::optional<Tensor>& x) { return x && x->defined() ? x : std::nullopt; }
@@ -221,6 +228,13 @@ const OpDef kBatchNorm{.name = "batch_norm",
                        .eval = eval_inference,
                        .vjp = vjp_inference,
                        .keeps = {.inputs = {0, 1, 2, 3}}};
+const OpDef kBatchNormRelu{.name = "batch_norm_relu",
+                           .attrs = &attrs_of<BatchNormAttrs>,
+                           .operands = {3, 5, 0b11000},
+                           .infer = infer_inference,
+                           .scratch = scratch_stats,
+                           .eval = eval_inference_relu,
+                           .expand = expand_inference_relu};
 
 BatchNormResult batch_norm_train(const Tensor& x, const std::optional<Tensor>& gamma, const std::optional<Tensor>& beta,
                                  double eps) {
@@ -240,6 +254,12 @@ BatchNormResult batch_norm_train_fused(const Tensor& x, const std::optional<Tens
 Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& var, const std::optional<Tensor>& gamma,
                   const std::optional<Tensor>& beta, double eps) {
   return apply(kBatchNorm, {x, mean, var, none_or(gamma).value_or(Tensor()), none_or(beta).value_or(Tensor())},
+               BatchNormAttrs{eps});
+}
+
+Tensor batch_norm_relu(const Tensor& x, const Tensor& mean, const Tensor& var, const std::optional<Tensor>& gamma,
+                       const std::optional<Tensor>& beta, double eps) {
+  return apply(kBatchNormRelu, {x, mean, var, none_or(gamma).value_or(Tensor()), none_or(beta).value_or(Tensor())},
                BatchNormAttrs{eps});
 }
 

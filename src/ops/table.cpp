@@ -23,6 +23,7 @@ constexpr const OpDef* kOps[] = {
     &kBatchNormTrainFused,
     &kBatchNormGrad,
     &kBatchNorm,
+    &kBatchNormRelu,
     &kLayerNorm,
     &kLayerNormGrad,
     &kAdd,

@@ -70,6 +70,7 @@ constexpr OpRule kRules[] = {
     product("linear"),
     product("linear_fused"),
     {.op = "batch_norm", .in_place = 0b1},
+    {.op = "batch_norm_relu", .in_place = 0b1},
     plain("batch_norm_train"),
     plain("batch_norm_train_fused"),
     plain("batch_norm_grad"),

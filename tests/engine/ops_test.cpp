@@ -125,8 +125,10 @@ std::vector<Row> rows() {
     return Tensors{relu(conv2d(h, v, random({6}, 4)) + x)};
   });
   add("batch_norm", {kImage}, [](const Tensors& in) {
-    const Tensor x = in[0] * 2.0;
-    return Tensors{relu(batch_norm(x, random({6}, 1), abs(random({6}, 2)) + 0.1, random({6}, 3), random({6}, 4)))};
+    const auto norm = [](const Tensor& x) {
+      return batch_norm(x, random({6}, 1), abs(random({6}, 2)) + 0.1, random({6}, 3), random({6}, 4));
+    };
+    return Tensors{relu(norm(in[0] * 2.0)), tanh(norm(in[0] * 3.0))};
   });
   add("batch_norm_train", {kImage}, [](const Tensors& in) {
     const auto r = batch_norm_train_fused(in[0], random({6}, 3), random({6}, 4), in[0], true);

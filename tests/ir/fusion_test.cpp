@@ -359,6 +359,61 @@ const Refusal kActivationRefusals[] = {{"other_readers", fuse_conv_activation, R
         })",
                                         "not made by a convolution"}};
 
+const Rewrite kBatchNormRelus[] = {{"after_a_concat", fuse_batch_norm_relu, R"(
+        const @mean: f32[3]
+        const @var: f32[3]
+        const @gamma: f32[3]
+        const @beta: f32[3]
+        graph(%x: f32[2, 1, 5, 5], %z: f32[2, 2, 5, 5]) {
+          %c = concat(%x, %z) {dim=1}: f32[2, 3, 5, 5]
+          %n = batch_norm(%c, @mean, @var, @gamma, @beta) {eps=0.5}: f32[2, 3, 5, 5]
+          %y = relu(%n): f32[2, 3, 5, 5]
+          return %y, %c
+        })",
+                                    R"(
+        const @mean: f32[3]
+        const @var: f32[3]
+        const @gamma: f32[3]
+        const @beta: f32[3]
+        graph(%x: f32[2, 1, 5, 5], %z: f32[2, 2, 5, 5]) {
+          %c = concat(%x, %z) {dim=1}: f32[2, 3, 5, 5]
+          %y = batch_norm_relu(%c, @mean, @var, @gamma, @beta) {eps=0.5}: f32[2, 3, 5, 5]
+          return %y, %c
+        })"}};
+
+const Refusal kBatchNormReluRefusals[] = {{"other_readers", fuse_batch_norm_relu, R"(
+        const @mean: f32[3]
+        const @var: f32[3]
+        graph(%x: f32[2, 3, 5, 5]) {
+          %n = batch_norm(%x, @mean, @var): f32[2, 3, 5, 5]
+          %r = relu(%n): f32[2, 3, 5, 5]
+          %y = add(%r, %n): f32[2, 3, 5, 5]
+          return %y
+        })",
+                                           "has other readers"},
+                                          {"an_output", fuse_batch_norm_relu, R"(
+        const @mean: f32[3]
+        const @var: f32[3]
+        graph(%x: f32[2, 3, 5, 5]) {
+          %n = batch_norm(%x, @mean, @var): f32[2, 3, 5, 5]
+          %y = relu(%n): f32[2, 3, 5, 5]
+          return %y, %n
+        })",
+                                           "an output of the graph"},
+                                          {"no_batch_norm", fuse_batch_norm_relu, R"(
+        graph(%x: f32[2, 3]) {
+          %y = relu(%x): f32[2, 3]
+          return %y
+        })",
+                                           "not made by a batch norm"}};
+
+TEST(BatchNormRelu, Rewrites) {
+  for (const Rewrite& row : kBatchNormRelus) check(row);
+}
+TEST(BatchNormRelu, RefusesAndSaysWhy) {
+  for (const Refusal& row : kBatchNormReluRefusals) check(row);
+}
+
 TEST(ConvActivation, Rewrites) {
   for (const Rewrite& row : kActivation) check(row);
 }

@@ -66,7 +66,7 @@ class Builder {
       case 9:
         return keep(separable(x));
       default:
-        return keep(joined(x));
+        return keep(chance(50) ? joined(x) : call(kRelu, {&batch_norm(joined(x))}));  // as in a DenseNet
     }
   }
   void keep(Value& value) { pool_.push_back(&value); }

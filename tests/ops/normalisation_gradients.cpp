@@ -33,13 +33,13 @@ Body draw_batch_norm_train_fused(RandomCase& c) {
   };
 }
 
-Body draw_batch_norm(RandomCase& c) {
+Body draw_batch_norm(RandomCase& c, bool relu) {
   const Shape shape = c.shape(2, 5), channels{shape[1]};
   const Operand x = c.operand(shape), mean = c.operand(channels), var = c.operand(channels, kPositive);
   const Operand gamma = c.maybe_operand(channels), beta = gamma.given ? c.operand(channels) : gamma;
   const double eps = draw_eps(c);
   return [=](const Operands& in) {
-    return batch_norm(in[x], in[mean], in[var], in.optional(gamma), in.optional(beta), eps);
+    return (relu ? batch_norm_relu : batch_norm)(in[x], in[mean], in[var], in.optional(gamma), in.optional(beta), eps);
   };
 }
 
@@ -99,7 +99,8 @@ std::vector<GradientCases> normalisation_gradients() {
   return {
       {"batch_norm_train", draw_batch_norm_train},
       {"batch_norm_train_fused", draw_batch_norm_train_fused},
-      {"batch_norm", draw_batch_norm},
+      {"batch_norm", [](RandomCase& c) { return draw_batch_norm(c, false); }},
+      {"batch_norm_relu", [](RandomCase& c) { return draw_batch_norm(c, true); }},
       {"layer_norm", draw_layer_norm},
       {"group_norm", draw_group_norm},
       {"instance_norm", draw_instance_norm},

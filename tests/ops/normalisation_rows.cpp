@@ -111,6 +111,17 @@ std::vector<OpRow> normalisation_rows() {
                       },
                   .dtypes = {DType::f64, DType::f32},
                   .tolerance = 4});
+  rows.push_back(
+      {.name = "batch_norm_relu",
+       .inputs = {x, channel, positive, channel, channel},
+       .run = [=](const Tensors& in) { return Tensors{batch_norm_relu(in[0], in[1], in[2], in[3], in[4], eps)}; },
+       .reference =
+           [=](const std::vector<Plain>& in) {
+             const Plain y = normalise(in[0], {in[1], in[2]}, &in[3], &in[4], eps);
+             return std::vector{map(y, [](double v) { return std::max(v, 0.0); })};
+           },
+       .dtypes = {DType::f64, DType::f32},
+       .tolerance = 4});
   rows.push_back({.name = "dropout_keeps_all",
                   .inputs = {x},
                   .run = [](const Tensors& in) { return Tensors{dropout(in[0], 0.0, RandomKey{5})}; },

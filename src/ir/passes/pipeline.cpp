@@ -19,6 +19,7 @@ constexpr Pass kInferencePasses[] = {
     {"fuse_conv_add", fuse_conv_add},
     {"fuse_conv_activation", fuse_conv_activation},          // after add: conv, add, relu is one kernel
     {"fuse_depthwise_pointwise", fuse_depthwise_pointwise},  // after: both have their residual and activation
+    {"fuse_batch_norm_relu", fuse_batch_norm_relu},          // after all that take a batch norm away
     {"permute_flatten", permute_flatten},
     {"remove_dead_nodes", remove_dead_nodes},
 };
