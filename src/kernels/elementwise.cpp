@@ -1,5 +1,6 @@
 #include "kernels/elementwise.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/check.h"
@@ -7,6 +8,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/elementwise_kernels.h"
 #include "kernels/strided.h"
+#include "kernels/transpose.h"
 
 namespace ingot::kernels {
 namespace {
@@ -112,46 +114,15 @@ void fill_row(U* y, int64_t stride, int64_t n, U value) {
   for (int64_t i = 0; i < n; ++i) y[i * stride] = value;
 }
 
-// A 4x4 tile of 32-bit elements: y[r, i] = x[i, r]. In the compiler's portable vectors.
-void transpose_4x4(const uint32_t* x, int64_t x_stride, uint32_t* y, int64_t y_stride) {
-  typedef uint32_t Vec __attribute__((vector_size(16)));
-  Vec in[4];
-  for (int i = 0; i < 4; ++i) std::memcpy(&in[i], x + i * x_stride, sizeof(Vec));
-  const Vec low01 = __builtin_shufflevector(in[0], in[1], 0, 4, 1, 5);
-  const Vec high01 = __builtin_shufflevector(in[0], in[1], 2, 6, 3, 7);
-  const Vec low23 = __builtin_shufflevector(in[2], in[3], 0, 4, 1, 5);
-  const Vec high23 = __builtin_shufflevector(in[2], in[3], 2, 6, 3, 7);
-  const Vec out[4] = {
-      __builtin_shufflevector(low01, low23, 0, 1, 4, 5), __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
-      __builtin_shufflevector(high01, high23, 0, 1, 4, 5), __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
-  for (int r = 0; r < 4; ++r) std::memcpy(y + r * y_stride, &out[r], sizeof(Vec));
-}
-
-template <class U>
-void transpose_tile(const U* x, int64_t x_stride, U* y, int64_t y_stride, int64_t rows, int64_t count) {
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t i = 0; i < count; ++i) y[r * y_stride + i] = x[i * x_stride + r];
-}
-
 // y[r, i] = x[i, r], x contiguous in r and y in i. A tile is a cache line of either.
 template <class U>
 void transpose(const U* x, int64_t x_stride, U* y, int64_t y_stride, int64_t rows, int64_t count) {
+  if constexpr (sizeof(U) == 4) return transpose_32(x, x_stride, y, y_stride, rows, count);
   constexpr int64_t kTile = 64 / sizeof(U);
   for (int64_t i = 0; i < count; i += kTile)
-    for (int64_t r = 0; r < rows; r += kTile) {
-      const int64_t tile_rows = std::min(rows - r, kTile), tile_count = std::min(count - i, kTile);
-      const U* from = x + i * x_stride + r;
-      U* to = y + r * y_stride + i;
-      if constexpr (sizeof(U) == 4) {
-        if (tile_rows == kTile && tile_count == kTile) {
-          for (int64_t a = 0; a < kTile; a += 4)
-            for (int64_t b = 0; b < kTile; b += 4)
-              transpose_4x4(from + b * x_stride + a, x_stride, to + a * y_stride + b, y_stride);
-          continue;
-        }
-      }
-      transpose_tile(from, x_stride, to, y_stride, tile_rows, tile_count);
-    }
+    for (int64_t r = 0; r < rows; r += kTile)
+      for (int64_t a = r; a < std::min(rows, r + kTile); ++a)
+        for (int64_t b = i; b < std::min(count, i + kTile); ++b) y[a * y_stride + b] = x[b * x_stride + a];
 }
 
 template <class U>
