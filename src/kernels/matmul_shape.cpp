@@ -22,6 +22,13 @@ bool steps_over(const BatchDim& outer, const BatchDim& inner) {
 
 }  // namespace
 
+Array transposed(const Array& array) {
+  Array other = array;
+  std::swap(other.shape[array.rank - 1], other.shape[array.rank - 2]);
+  std::swap(other.strides[array.rank - 1], other.strides[array.rank - 2]);
+  return other;
+}
+
 Product::Product(const Array& a_array, const Array& b_array, const Array& y_array)
     : a(matrix_of(a_array)), b(matrix_of(b_array)), y(matrix_of(y_array)) {
   const int rank = y_array.rank;

@@ -5,6 +5,9 @@
 
 namespace ingot::kernels {
 
+/// The last two dimensions swapped.
+Array transposed(const Array& array);
+
 /// A matrix inside a batched product: strides of rows and columns.
 struct Matrix {
   void* data = nullptr;

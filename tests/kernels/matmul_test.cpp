@@ -2,75 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include "base/isa.h"
 #include "base/parallel.h"
-#include "kernels/reference.h"
+#include "kernels/matmul_cases.h"
 
 namespace ingot::kernels {
 namespace {
-
-using Dims = std::vector<int64_t>;
-
-struct Row {
-  Dims a, b, y;
-};
-
-const Row kRows[] = {
-    {{1, 1}, {1, 1}, {1, 1}},
-    {{2, 3}, {3, 5}, {2, 5}},
-    {{7, 13}, {13, 17}, {7, 17}},
-    {{17, 14}, {14, 1}, {17, 1}},
-    {{1, 130}, {130, 67}, {1, 67}},
-    {{64, 33}, {33, 70}, {64, 70}},
-    {{129, 65}, {65, 9}, {129, 9}},
-    {{3, 7, 13}, {3, 13, 17}, {3, 7, 17}},
-    {{3, 7, 13}, {13, 17}, {3, 7, 17}},
-    {{13, 17}, {3, 17, 14}, {3, 13, 14}},
-    {{2, 1, 7, 13}, {1, 3, 13, 17}, {2, 3, 7, 17}},
-    {{2, 3, 5, 14}, {3, 14, 13}, {2, 3, 5, 13}},
-    {{2, 3, 5, 14}, {1, 1, 14, 13}, {2, 3, 5, 13}},
-    {{5, 0}, {0, 3}, {5, 3}},
-};
-
-std::string text(const Row& row) {
-  std::string text;
-  for (const Dims* dims : {&row.a, &row.b, &row.y}) {
-    for (const int64_t d : *dims) text += std::to_string(d) + " ";
-    text += "| ";
-  }
-  return text;
-}
-
-/// The operand by rows, by columns, with a leading dimension, or with strides that fit no leading dimension.
-enum class Form { rows, columns, leading, strided };
-constexpr Form kForms[] = {Form::rows, Form::columns, Form::leading, Form::strided};
-
-class Operand {
- public:
-  Operand(DType dtype, Dims dims, Form form) : form_(form), box_(dtype, storage(dims, form), layout(form)) {}
-  Box& box() { return box_; }
-  Array array() const {
-    Array array = box_;
-    const int r = array.rank - 2, c = array.rank - 1;
-    if (form_ == Form::columns) {
-      std::swap(array.shape[r], array.shape[c]);
-      std::swap(array.strides[r], array.strides[c]);
-    }
-    if (form_ == Form::strided) array.rank -= 1;  // drops the last dimension, of size 1 and stride 1
-    return array;
-  }
-
- private:
-  static Dims storage(Dims dims, Form form) {
-    if (form == Form::columns) std::swap(dims[dims.size() - 1], dims[dims.size() - 2]);
-    if (form == Form::strided) dims.push_back(1);
-    return dims;
-  }
-  static Layout layout(Form form) {
-    return form == Form::leading || form == Form::strided ? Layout::channel_slice : Layout::row_major;
-  }
-  Form form_;
-  Box box_;
-};
 
 void check(const Row& row, DType dtype, Form a_form, Form b_form, Form y_form, bool with_bias) {
   Operand a(dtype, row.a, a_form), b(dtype, row.b, b_form), y(dtype, row.y, y_form), expected(dtype, row.y, y_form);
@@ -197,6 +134,22 @@ TEST(Matmul, UsualShapesRunFastImplementations) {
           const Operand a(dtype, row.a, Form::rows), b(dtype, row.b, b_form), y(dtype, row.y, y_form);
           EXPECT_PRED1(is_fast, matmul_implementation(a.array(), b.array(), {}, y.array()));
         }
+}
+
+TEST(Matmul, OurProductsRunWhereOneDnnIsSlow) {
+  const bool is_avx2 = active_isa() == Isa::avx2;
+  for (const auto& [rows, by_rows] : {std::pair{127, true}, {128, true}, {256, true}, {257, true}, {128, false}}) {
+    Operand a(DType::f32, {rows, 13}, Form::rows), b(DType::f32, {13, 2048}, by_rows ? Form::rows : Form::columns);
+    const Box y(DType::f32, {rows, 2048}), expected(DType::f32, {rows, 2048});
+    a.box().randomize(1), b.box().randomize(2);
+    const bool ours = is_avx2 && by_rows && rows >= 128 && rows <= 256;
+    EXPECT_EQ(matmul_implementation(a.array(), b.array(), {}, y) == "gemm", ours) << rows;
+    GuardedScratch scratch(matmul_scratch(a.array(), b.array(), {}, y));
+    matmul(a.array(), b.array(), {}, y, scratch.data());
+    EXPECT_TRUE(scratch.guard_holds());
+    matmul_reference(a.array(), b.array(), {}, expected);
+    expect_close(y, expected, 14);
+  }
 }
 
 }  // namespace
