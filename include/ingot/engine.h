@@ -25,7 +25,7 @@ struct CompileOptions {
   /// fast: Winograd's filtering is among the tactics that are timed.
   Math math = Math::strict;
   /// Only implementations that give an image the same bits in any batch, at any place of it and on any number of
-  /// threads. Throws Error for a step that has none (matmul of two activations).
+  /// threads. Throws Error for a step that has none (products of bf16).
   bool deterministic = false;
   /// Off: the first tactic that supports a call is taken, without timing.
   bool time_tactics = true;

@@ -211,7 +211,7 @@ class TacticChooser {
     std::vector<const Tactic*> out;
     if (!options_.deterministic || !rule_of(bound.step->op->name)->varies) out.push_back(nullptr);
     for (const Tactic& t : all_tactics()) {
-      if (t.op != bound.step->op->name || t.packed.empty()) continue;
+      if (t.op != bound.step->op->name || t.planned) continue;
       if ((t.fast_math && options_.math == Math::strict) || (t.varies && options_.deterministic)) continue;
       if (packs_constants(draft_.plan, *bound.step, t) && t.supports(bound.args())) out.push_back(&t);
     }

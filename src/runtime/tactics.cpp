@@ -11,6 +11,8 @@
 #include "kernels/conv_onednn.h"
 #include "kernels/conv_winograd.h"
 #include "kernels/elementwise.h"
+#include "kernels/matmul_gemm.h"
+#include "kernels/matmul_shape.h"
 #include "ops/attrs.h"
 #include "ops/conv.h"
 #include "ops/conv_depthwise_pointwise.h"
@@ -295,6 +297,38 @@ constexpr Tactic depthwise_pointwise_tactic(std::string_view name) {
   };
 }
 
+// ---- Our own products that pack at every call: of operands that both change, or of any strides.
+
+Array no_bias(const EvalArgs&) { return {}; }
+Array linear_bias(const EvalArgs& a) { return a.input(2); }
+Array as_it_is(const Array& b) { return b; }
+void nothing(const EvalArgs&) {}
+void activate(const EvalArgs& a) {
+  const auto& attrs = a.as<LinearFusedAttrs>();
+  if (attrs.activation != Activation::none) kernels::activate(attrs.activation, attrs.alpha, 0, a.out[0], a.out[0]);
+}
+
+/// How `b` lies in the second operand, what is added and what follows.
+template <Array (*kB)(const Array&), Array (*kBias)(const EvalArgs&), void (*kFollows)(const EvalArgs&)>
+constexpr Tactic unpacked_tactic(std::string_view name, std::string_view op) {
+  return {
+      .name = name,
+      .op = op,
+      .supports = [](const EvalArgs& a) { return kernels::matmul_gemm_supports(a.in[0], a.in[1], kBias(a), a.out[0]); },
+      .scratch =
+          [](const EvalArgs& a) {
+            CHECK(kernels::matmul_gemm_supports(a.in[0], a.in[1], kBias(a), a.out[0]),
+                  "our own products do not support this call: it is not f32");
+            return kernels::matmul_gemm_scratch(a.in[0], kB(a.in[1]), kBias(a), a.out[0]);
+          },
+      .eval =
+          [](const EvalArgs& a) {
+            kernels::matmul_gemm(a.in[0], kB(a.in[1]), kBias(a), a.out[0], a.scratch);
+            kFollows(a);
+          },
+  };
+}
+
 // ---- Concat: parts that were made in their place are there already.
 
 void concat_missing(const EvalArgs& a) {
@@ -324,9 +358,16 @@ constexpr Tactic kTactics[] = {
     depthwise_pointwise_tactic<Depthwise, OneDnn>("depthwise+onednn_packed"),
     depthwise_pointwise_tactic<Depthwise, Products>("depthwise+gemm"),
     depthwise_pointwise_tactic<Depthwise, Products, InOne>("depthwise_pointwise"),
+    unpacked_tactic<as_it_is, no_bias, nothing>("gemm", "matmul"),
+    unpacked_tactic<kernels::transposed, linear_bias, nothing>("gemm_unpacked", "linear"),
+    unpacked_tactic<kernels::transposed, linear_bias, activate>("gemm_unpacked", "linear_fused"),
     packed_tactic<Products, Linear>("linear"),
     packed_tactic<Products, LinearFused>("linear_fused"),
-    {.name = "in_place", .op = "concat", .supports = [](const EvalArgs&) { return true; }, .eval = concat_missing},
+    {.name = "in_place",
+     .op = "concat",
+     .planned = true,
+     .supports = [](const EvalArgs&) { return true; },
+     .eval = concat_missing},
 };
 
 }  // namespace

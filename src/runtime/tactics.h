@@ -27,6 +27,7 @@ struct Tactic {
   std::span<const PackedOperand> packed;
   bool fast_math = false;  // not for Math::strict
   bool varies = false;     // an image's bits may depend on the batch and on the number of threads
+  bool planned = false;    // follows from the plan's places of tensors: never timed against others
   /// Whether activations may be channel slices of wider arrays without being copied. Null: no.
   bool (*takes_slices)(const InferArgs&) = nullptr;
   /// At these shapes, strides and this thread count. Data pointers are null exactly where an operand is absent.

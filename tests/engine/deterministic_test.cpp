@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "ingot/models.h"
 #include "ingot/threads.h"
 #include "networks.h"
 
@@ -36,9 +37,26 @@ Tensor among_others(const Tensor& image, int64_t at, int64_t batch) {
   return concat(images, 0);
 }
 
-TEST(Deterministic, AnImagesBitsDependOnItAlone) {
-  const Graph graph = layers();
-  const Tensor image = random({1, 3, 37, 41}, 50);
+/// Attention over patches.
+Graph transformer() {
+  const SeedScope seed(3);
+  VisionTransformer net({.image_size = 24,
+                         .patch_size = 4,
+                         .num_layers = 2,
+                         .num_heads = 3,
+                         .hidden_dim = 48,
+                         .mlp_dim = 80,
+                         .num_classes = 10});
+  net.eval();
+  uint64_t key = 0;  // what starts at 0 takes part too
+  for (Tensor p : net.parameters()) copy_into(p, random(p.shape(), ++key) * 0.2);
+  const InputSpec x{.name = "x", .shape = {Dim::symbol("n", 4), 3, 24, 24}};
+  return trace([&](const Tensors& in) { return Tensors{net.forward(in[0])}; }, {x}, net.named_tensors(),
+               {.ranges = {{"n", {.example = 4, .min = 1, .max = 8}}}})
+      .graph;
+}
+
+void expect_bits_of_the_image_alone(const Graph& graph, const Tensor& image) {
   const int threads = num_threads();
   for (const Math math : {Math::strict, Math::fast}) {
     const Engine engine = compile(graph, {.math = math, .deterministic = true});
@@ -57,6 +75,21 @@ TEST(Deterministic, AnImagesBitsDependOnItAlone) {
   }
 }
 
+TEST(Deterministic, AnImagesBitsDependOnItAlone) {
+  expect_bits_of_the_image_alone(layers(), random({1, 3, 37, 41}, 50));
+}
+
+TEST(Deterministic, AnImagesBitsDependOnItAloneInATransformer) {
+  const Graph graph = transformer();
+  expect_bits_of_the_image_alone(graph, random({1, 3, 24, 24}, 51));
+  BuildReport report;
+  compile(graph, {.deterministic = true}, &report);
+  for (const TacticChoice& choice : report.tactics) {
+    if (choice.op != "matmul" && !choice.op.starts_with("linear")) continue;
+    EXPECT_TRUE(choice.chosen.starts_with("gemm")) << choice.step << ": " << choice.chosen;
+  }
+}
+
 TEST(Deterministic, TakesNoImplementationThatVaries) {
   BuildReport report;
   compile(layers(), {.deterministic = true}, &report);
@@ -67,8 +100,10 @@ TEST(Deterministic, TakesNoImplementationThatVaries) {
     EXPECT_NE(choice.chosen, "eval") << choice.step;
     ++products;
   }
-  EXPECT_EQ(products, 6);
-  const auto product = [](const Tensors& in) { return Tensors{matmul(in[0], in[1])}; };
+  EXPECT_EQ(products, 7);
+  const auto product = [](const Tensors& in) {
+    return Tensors{matmul(cast(in[0], DType::bf16), cast(in[1], DType::bf16))};
+  };
   EXPECT_THAT([&] { compile(traced(product, {{4, 5, 6}, {4, 6, 7}}), {.deterministic = true}); },
               ThrowsMessage<Error>(HasSubstr("deterministic: no implementation has the same bits")));
   const std::string step = report.tactics[0].step;
@@ -86,8 +121,21 @@ TEST(Deterministic, LinearLayersOfAnyRankRunOnProducts) {
         {shape});
     BuildReport report;
     expect_runs_as(compile(graph, {.deterministic = true}, &report), graph, {1, 4, 3});
-    for (const TacticChoice& choice : report.tactics) EXPECT_EQ(choice.chosen, "gemm") << choice.op;
+    for (const TacticChoice& choice : report.tactics) EXPECT_NE(choice.chosen, "eval") << choice.op;
   }
+}
+
+// Rows that are no runs of features, and weights that are no constants, are packed at every call.
+TEST(Deterministic, LinearLayersOfAnyStridesRunOnProducts) {
+  const Graph graph = traced(
+      [](const Tensors& in) {
+        const Tensor planes = relu(conv2d(in[0], random({8, 3, 3, 3}, 1), {}, {.padding = 1}));
+        return Tensors{gelu(linear(planes, in[1]))};
+      },
+      {{4, 3, 6, 17}, {4, 17}});
+  BuildReport report;
+  expect_runs_as(compile(graph, {.deterministic = true}, &report), graph, {1, 4, 3});
+  EXPECT_EQ(report.tactics.back().chosen, "gemm_unpacked") << report.tactics.back().op;
 }
 
 }  // namespace
