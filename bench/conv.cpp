@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
               num_threads(), "convolution", "times");
   for (const ConvKernel& k : conv_kernels()) std::printf(" %9s", k.name.c_str());
   std::printf(" %9s %9s\n", "blocked", "GFLOP/s");
-  double onednn = 0, blocked = 0, strict = 0, fast = 0;
+  double onednn = 0, blocked = 0, strict = 0, fast = 0, pointwise[3] = {0, 0, 0};
   for (const Layer& l : layers_of(net, batch)) {
     const std::vector<double> times = measure(l, rounds);
     const double flop = 2e-6 * static_cast<double>(l.y[0] * l.y[1] * l.y[2] * l.y[3]) *
@@ -91,8 +91,13 @@ int main(int argc, char** argv) {
     onednn += l.count * times[0], blocked += l.count * times.back();
     strict += l.count * std::min(times[0], times[1]);
     fast += l.count * *std::min_element(times.begin(), times.end() - 1);
+    if (l.weight[2] * l.weight[3] > 1 || l.geometry.groups > 1) continue;
+    pointwise[0] += l.count * times[0], pointwise[1] += l.count * times.back(), pointwise[2] += l.count * times[1];
   }
   std::printf(
       "all: oneDNN %.2f, blocked %.2f, strict %.2f, fast %.2f: %.2f and %.2f times as fast as oneDNN's better\n",
       onednn, blocked, strict, fast, std::min(onednn, blocked) / strict, std::min(onednn, blocked) / fast);
+  if (pointwise[2] > 0)
+    std::printf("1x1: oneDNN %.2f, blocked %.2f, products %.2f: %.2f times as fast as oneDNN channels-last\n",
+                pointwise[0], pointwise[1], pointwise[2], pointwise[0] / pointwise[2]);
 }

@@ -95,12 +95,12 @@ TEST(Deterministic, TakesNoImplementationThatVaries) {
   compile(layers(), {.deterministic = true}, &report);
   int products = 0;
   for (const TacticChoice& choice : report.tactics) {
-    EXPECT_NE(choice.chosen, "onednn_packed") << choice.step;
+    EXPECT_THAT(choice.chosen, ::testing::Not(HasSubstr("onednn"))) << choice.step;
     if (!choice.op.starts_with("conv2d") && !choice.op.starts_with("linear")) continue;
     EXPECT_NE(choice.chosen, "eval") << choice.step;
     ++products;
   }
-  EXPECT_EQ(products, 7);
+  EXPECT_EQ(products, 6);
   const auto product = [](const Tensors& in) {
     return Tensors{matmul(cast(in[0], DType::bf16), cast(in[1], DType::bf16))};
   };
