@@ -23,6 +23,9 @@ bool all_of(Siblings siblings, bool (*holds)(const Array&)) {
            return holds(a.y) && (!a.residual || holds(a.residual));
          });
 }
+bool is_empty(Siblings siblings) {
+  return std::all_of(siblings.begin(), siblings.end(), [](const ConvArgs& a) { return a.y.numel() == 0; });
+}
 int64_t outputs_of(const ConvArgs& a) { return a.weight.shape[0] / a.geometry.groups; }  // of one group
 
 /// What follows from the sizes alone.
@@ -256,7 +259,7 @@ bool conv_gemm_supports_siblings(Siblings siblings) {
 }
 
 size_t conv_gemm_siblings_scratch(Siblings siblings) {
-  if (siblings[0].y.numel() == 0) return 0;
+  if (is_empty(siblings)) return 0;
   const Plan p(siblings);
   Scratch count(nullptr);
   Memory(p, count);
@@ -264,7 +267,7 @@ size_t conv_gemm_siblings_scratch(Siblings siblings) {
 }
 
 void conv_gemm_siblings(Siblings siblings, std::span<const void* const> packed, void* scratch) {
-  if (siblings[0].y.numel() == 0) return;
+  if (is_empty(siblings)) return;
   for (const void* weights : packed) packed_body_here(weights);  // refuses those of another tier
   const Plan p(siblings);
   Scratch pieces(scratch);
