@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -165,6 +166,22 @@ struct AttrCodec<E> {
     for (size_t i = 0; i < names.size(); ++i)
       if (names[i] == name) return static_cast<E>(i);
     refuse_name(name, names);
+  }
+};
+/// Several as one text: "relu none".
+template <class E>
+  requires std::is_enum_v<E>
+struct AttrCodec<std::vector<E>> {
+  static AttrValue get(const std::vector<E>& v) {
+    std::string text;
+    for (const E e : v) text += (text.empty() ? "" : " ") + std::get<std::string>(AttrCodec<E>::get(e));
+    return text;
+  }
+  static std::vector<E> set(const AttrValue& v) {
+    std::vector<E> out;
+    std::istringstream names(attr_kind<std::string>(v, "a text of names"));
+    for (std::string name; names >> name;) out.push_back(AttrCodec<E>::set(name));
+    return out;
   }
 };
 

@@ -64,7 +64,7 @@ class Candidate {
   Candidate(const BoundStep& bound, const Tactic* tactic)
       : op_(*bound.step->op), tactic_(tactic), arrays_(bound.arrays), args_(bound.args()) {
     args_.in = std::span(arrays_).first(args_.in.size());
-    if (tactic != nullptr) pack_operands();
+    pack_operands();
     scratch_ = std::make_unique<Storage>(std::max<size_t>(scratch_bytes(op_, tactic, args_), 1));
     args_.scratch = scratch_->data();
   }
@@ -77,9 +77,10 @@ class Candidate {
 
  private:
   void pack_operands() {
-    for (const PackedOperand& operand : tactic_->packed) packed_.push_back(pack(operand, args_));
+    const auto operands = packed_operands(tactic_, args_.in.size());
+    for (const PackedOperand& operand : operands) packed_.push_back(pack(operand, args_));
     for (size_t i = 0; i < packed_.size(); ++i)
-      arrays_[tactic_->packed[i].index].data = const_cast<std::byte*>(packed_[i].data);
+      arrays_[operands[i].index].data = const_cast<std::byte*>(packed_[i].data);
   }
 
   const OpDef& op_;
@@ -112,7 +113,8 @@ std::vector<TacticTime> time_candidates(const BoundStep& bound, const std::vecto
 
 /// Whether all that the tactic wants packed is there when the engine is built.
 bool packs_constants(const Plan& plan, const PlanStep& step, const Tactic& tactic) {
-  return std::all_of(tactic.packed.begin(), tactic.packed.end(), [&](const PackedOperand& operand) {
+  const auto operands = packed_operands(&tactic, step.operands.size());
+  return std::all_of(operands.begin(), operands.end(), [&](const PackedOperand& operand) {
     return plan.tensor(step.operands[operand.index]).home == Home::weight;
   });
 }
@@ -158,8 +160,8 @@ class TacticChooser {
     CHECK(std::find(candidates.begin(), candidates.end(), tactic) != candidates.end(),
           "{}: the tactic '{}' does not support this call{}", name_of(step), choice.chosen,
           reason_against(tactic, step));
-    if (tactic != nullptr)
-      for (const PackedOperand& operand : tactic->packed) pack_operand(step, operand, bound.args());
+    for (const PackedOperand& operand : packed_operands(tactic, step.operands.size()))
+      pack_operand(step, operand, bound.args());
     step.tactic = choice.chosen;
     if (rule_of(step.op->name)->wants_dense && !takes_slices(draft_.plan, step, tactic))
       choice.strided = strided_activations(step, binding);

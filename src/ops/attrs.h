@@ -122,6 +122,22 @@ struct DepthwisePointwiseAttrs : ConvFusedAttrs {  // of the depthwise convoluti
                                          field("pointwise_alpha", &DepthwisePointwiseAttrs::pointwise_alpha)});
 };
 
+struct ConvSiblingsAttrs : Conv2dAttrs {  // of all; each has an activation of its own
+  std::vector<Activation> activations;    // of each, or nothing for none anywhere
+  std::vector<double> alphas;             // of each, or nothing for 0 everywhere
+  static constexpr auto fields = std::tuple_cat(
+      Conv2dAttrs::fields,
+      std::tuple{field("activations", &ConvSiblingsAttrs::activations), field("alphas", &ConvSiblingsAttrs::alphas)});
+  /// Of one sibling.
+  ConvFusedAttrs of(size_t i) const {
+    ConvFusedAttrs out;
+    static_cast<Conv2dAttrs&>(out) = *this;
+    if (!activations.empty()) out.activation = activations[i];
+    if (!alphas.empty()) out.alpha = alphas[i];
+    return out;
+  }
+};
+
 struct LinearFusedAttrs {
   Activation activation = Activation::none;
   double alpha = 0;

@@ -46,6 +46,7 @@ constexpr const OpDef* kOps[] = {
     &kConv2dGradWeight,
     &kConv2dFused,
     &kConv2dDepthwisePointwise,
+    &kConv2dSiblings,
     &kDropout,
     &kGather,
     &kScatterAdd,

@@ -64,6 +64,7 @@ constexpr OpRule kRules[] = {
     convolution("conv2d"),
     convolution("conv2d_fused", 0b1000),
     convolution("conv2d_depthwise_pointwise", 0b100000),
+    convolution("conv2d_siblings"),
     convolution("conv2d_grad_input"),
     convolution("conv2d_grad_weight"),
     product("matmul"),

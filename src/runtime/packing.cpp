@@ -19,8 +19,7 @@ std::byte* writable(const WeightData& weight) { return const_cast<std::byte*>(we
 
 /// What a step's tactic reads packed.
 std::span<const PackedOperand> packed_operands(const PlanStep& step) {
-  const Tactic* tactic = find_tactic(*step.op, step.tactic);
-  return tactic != nullptr ? tactic->packed : std::span<const PackedOperand>();
+  return packed_operands(find_tactic(*step.op, step.tactic), step.operands.size());
 }
 
 Array dense_array(const Spec& spec, void* data) {
@@ -59,7 +58,7 @@ void repack(EngineData& engine, size_t i, const Tactic& tactic, EvalArgs args) {
   const bool runs = tactic.supports(args);
   std::vector<Array> operands(args.in.begin(), args.in.end());
   args.in = operands;
-  for (const PackedOperand& operand : tactic.packed) {
+  for (const PackedOperand& operand : packed_operands(&tactic, operands.size())) {
     const PlanStep& step = engine.plan.steps[i];
     const PlanTensor tensor = engine.plan.tensor(step.operands[operand.index]);
     const auto weight = static_cast<size_t>(tensor.weight);

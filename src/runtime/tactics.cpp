@@ -16,6 +16,7 @@
 #include "ops/attrs.h"
 #include "ops/conv.h"
 #include "ops/conv_depthwise_pointwise.h"
+#include "ops/conv_siblings.h"
 #include "ops/rules.h"
 
 namespace ingot {
@@ -329,6 +330,85 @@ constexpr Tactic unpacked_tactic(std::string_view name, std::string_view op) {
   };
 }
 
+// ---- Convolutions of one x: in one kernel, or one after the other.
+
+template <size_t i>
+struct Sibling : AnyConv {
+  static constexpr size_t kWeight = weight_of_sibling(i);
+  static kernels::ConvArgs args(const EvalArgs& a) { return conv2d_sibling_args(a, i); }
+};
+template <class Kernel, size_t... i>
+constexpr auto packed_siblings(std::index_sequence<i...>) {
+  return std::array{packed_weight<Kernel, Sibling<i>>()...};
+}
+template <class Kernel>
+constexpr auto kPackedSiblings = packed_siblings<Kernel>(std::make_index_sequence<Results::kMost>());
+
+/// The siblings of a call with their weights as packed.
+struct SiblingsCall {
+  SiblingArgs siblings;
+  FixedVector<const void*, Results::kMost> packed;
+
+  explicit SiblingsCall(const EvalArgs& a) : siblings(conv2d_siblings_args(a)) {
+    for (const kernels::ConvArgs& sibling : siblings) packed.push_back(sibling.weight.data);
+  }
+  bool is_empty() const {
+    return std::all_of(siblings.begin(), siblings.end(),
+                       [](const kernels::ConvArgs& sibling) { return sibling.y.numel() == 0; });
+  }
+};
+
+template <class Kernel>
+struct EachAlone {
+  static bool supports(const SiblingsCall& c) {
+    return std::all_of(c.siblings.begin(), c.siblings.end(), Kernel::supports);
+  }
+  static size_t scratch(const SiblingsCall& c) {
+    size_t most = 0;
+    for (size_t i = 0; i < c.siblings.size(); ++i) most = std::max(most, Kernel::scratch(c.siblings[i], c.packed[i]));
+    return most;
+  }
+  static void run(const SiblingsCall& c, void* scratch) {
+    for (size_t i = 0; i < c.siblings.size(); ++i) Kernel::run(c.siblings[i], c.packed[i], scratch);
+  }
+};
+
+struct Together {
+  static bool supports(const SiblingsCall& c) { return kernels::conv_gemm_supports_siblings(c.siblings); }
+  static size_t scratch(const SiblingsCall& c) { return kernels::conv_gemm_siblings_scratch(c.siblings); }
+  static void run(const SiblingsCall& c, void* scratch) { kernels::conv_gemm_siblings(c.siblings, c.packed, scratch); }
+};
+
+/// `Kernel` runs them all; their weights are packed for `Packing`.
+template <class Packing, class Kernel = EachAlone<Packing>>
+constexpr Tactic siblings_tactic(std::string_view name) {
+  return {
+      .name = name,
+      .op = "conv2d_siblings",
+      .packed = kPackedSiblings<Packing>,
+      .fast_math = Packing::kFastMath,
+      .varies = Packing::kVaries,
+      .takes_slices =
+          [](const InferArgs& a) {
+            for (size_t i = 0; i < siblings_of(a.in.size()); ++i)
+              if (!Packing::takes_slices(a.in[weight_of_sibling(i)], groups_of(a.attrs))) return false;
+            return true;
+          },
+      .supports = [](const EvalArgs& a) { return Kernel::supports(SiblingsCall(a)); },
+      .scratch = [](const EvalArgs& a) -> size_t {
+        const SiblingsCall call(a);
+        if (call.is_empty()) return 0;
+        CHECK(Kernel::supports(call), "the tactic does not support this call");
+        return Kernel::scratch(call);
+      },
+      .eval =
+          [](const EvalArgs& a) {
+            const SiblingsCall call(a);
+            if (!call.is_empty()) Kernel::run(call, a.scratch);
+          },
+  };
+}
+
 // ---- Concat: parts that were made in their place are there already.
 
 void concat_missing(const EvalArgs& a) {
@@ -358,6 +438,9 @@ constexpr Tactic kTactics[] = {
     depthwise_pointwise_tactic<Depthwise, OneDnn>("depthwise+onednn_packed"),
     depthwise_pointwise_tactic<Depthwise, Products>("depthwise+gemm"),
     depthwise_pointwise_tactic<Depthwise, Products, InOne>("depthwise_pointwise"),
+    siblings_tactic<OneDnn>("onednn_packed"),
+    siblings_tactic<Products>("gemm"),
+    siblings_tactic<Products, Together>("gemm_siblings"),
     unpacked_tactic<as_it_is, no_bias, nothing>("gemm", "matmul"),
     unpacked_tactic<kernels::transposed, linear_bias, nothing>("gemm_unpacked", "linear"),
     unpacked_tactic<kernels::transposed, linear_bias, activate>("gemm_unpacked", "linear_fused"),
@@ -380,6 +463,13 @@ const Tactic* find_tactic(const OpDef& op, std::string_view name) {
                                [&](const Tactic& t) { return t.op == op.name && t.name == name; });
   CHECK(it != std::end(kTactics), "{} has no tactic '{}'", op.name, name);
   return &*it;
+}
+
+std::span<const PackedOperand> packed_operands(const Tactic* tactic, size_t operands) {
+  if (tactic == nullptr) return {};
+  const auto end = std::find_if(tactic->packed.begin(), tactic->packed.end(),
+                                [&](const PackedOperand& operand) { return operand.index >= operands; });
+  return tactic->packed.first(static_cast<size_t>(end - tactic->packed.begin()));
 }
 
 // An engine computes by what its tactics say: an eval of it is strict, whatever eager mode is set to.

@@ -24,10 +24,10 @@ struct PackedOperand {
 /// those that support the call.
 struct Tactic {
   std::string_view name, op;
-  std::span<const PackedOperand> packed;
-  bool fast_math = false;  // not for Math::strict
-  bool varies = false;     // an image's bits may depend on the batch and on the number of threads
-  bool planned = false;    // follows from the plan's places of tensors: never timed against others
+  std::span<const PackedOperand> packed;  // in their order; those that a call does not have are left out
+  bool fast_math = false;                 // not for Math::strict
+  bool varies = false;                    // an image's bits may depend on the batch and on the number of threads
+  bool planned = false;                   // follows from the plan's places of tensors: never timed against others
   /// Whether activations may be channel slices of wider arrays without being copied. Null: no.
   bool (*takes_slices)(const InferArgs&) = nullptr;
   /// At these shapes, strides and this thread count. Data pointers are null exactly where an operand is absent.
@@ -40,6 +40,9 @@ struct Tactic {
 std::span<const Tactic> all_tactics();
 /// nullptr for "eval". Throws Error where the op has no tactic of this name.
 const Tactic* find_tactic(const OpDef& op, std::string_view name);
+
+/// What a call of so many operands has packed by a tactic, or by eval where there is none.
+std::span<const PackedOperand> packed_operands(const Tactic* tactic, size_t operands);
 
 /// Bytes and work of a call by its tactic, or by eval where there is none.
 size_t scratch_bytes(const OpDef& op, const Tactic* tactic, const EvalArgs& args);

@@ -126,8 +126,7 @@ class Validator {
     for (int i = 0; i < count; ++i) check_operand(step, name, i);
     CHECK((step.attrs ? step.attrs.type() : nullptr) == step.op->attrs, "{} has attributes of another op", name);
     check_numbers(step.attrs, name);
-    const Tactic* tactic = find_tactic(*step.op, step.tactic);
-    check_forms(step, name, tactic != nullptr ? tactic->packed : std::span<const PackedOperand>());
+    check_forms(step, name, packed_operands(find_tactic(*step.op, step.tactic), step.operands.size()));
     CHECK(!step.results.empty() && step.results.size() <= Results::kMost && step.results[0] != kAbsent,
           "{} has no result", name);
     for (const TensorId id : step.results) {

@@ -124,6 +124,10 @@ std::vector<Row> rows() {
     const Tensor h = relu6(conv2d(x, w, random({6}, 2), {.padding = 1, .groups = 6}));
     return Tensors{relu(conv2d(h, v, random({6}, 4)) + x)};
   });
+  add("conv2d_siblings", {kImage}, [](const Tensors& in) {
+    const Tensor x = tanh(in[0]);
+    return Tensors{silu(conv2d(x, random({6, 6, 1, 1}, 1), random({6}, 2)) + x), conv2d(x, random({9, 6, 1, 1}, 3))};
+  });
   add("batch_norm", {kImage}, [](const Tensors& in) {
     const auto norm = [](const Tensor& x) {
       return batch_norm(x, random({6}, 1), abs(random({6}, 2)) + 0.1, random({6}, 3), random({6}, 4));

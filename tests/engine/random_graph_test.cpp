@@ -49,6 +49,19 @@ class Grower {
     return out == c && pick(2) == 0 ? y + *same_shape(y) : y;
   }
 
+  /// 1x1 convolutions of one value, some of which are joined.
+  Tensor branched(const Tensor& x) {
+    const auto branch = [&] {
+      const int64_t out = 2 + pick(6);
+      const Tensor y = conv2d(x, weight({out, channels(x), 1, 1}), weight({out}));
+      return pick(3) == 0 ? relu(y) : out == channels(x) && pick(2) == 0 ? y + *same_shape(y) : y;
+    };
+    Tensors branches;
+    for (int i = 2 + pick(4); i > 0; --i) branches.push_back(branch());
+    made_.push_back(branches[0]);
+    return pick(2) == 0 ? concat(branches, 1) : concat({branches.back(), conv(branches[0], 4)}, 1);
+  }
+
   const Tensor* same_shape(const Tensor& x) {
     std::vector<const Tensor*> found;
     for (const Tensor& t : made_)
@@ -58,7 +71,7 @@ class Grower {
 
   Tensor step() {
     const Tensor x = any();
-    switch (pick(13)) {
+    switch (pick(14)) {
       case 0:
         return relu(x);
       case 1:
@@ -86,6 +99,8 @@ class Grower {
       }
       case 11:
         return separable(x);
+      case 12:
+        return branched(x);
       default:
         return conv(x, 2 + pick(6));
     }

@@ -47,7 +47,7 @@ class Builder {
 
   void step() {
     Value& x = pick();
-    switch (number(0, 10)) {
+    switch (number(0, 11)) {
       case 0:
       case 1:
       case 2:
@@ -65,6 +65,8 @@ class Builder {
         return keep(pooled(x));
       case 9:
         return keep(separable(x));
+      case 10:
+        return keep(branched(x));
       default:
         return keep(chance(50) ? joined(x) : call(kRelu, {&batch_norm(joined(x))}));  // as in a DenseNet
     }
@@ -118,6 +120,22 @@ class Builder {
     const int64_t out = chance(50) ? channels : 2 * number(1, 3);
     Value& y = call(kConv2d, {&between, &constant({out, channels, 1, 1}, -0.5, 0.5), &constant({out}, -0.5, 0.5)});
     return chance(40) && y.spec.shape == x.spec.shape ? call(kAdd, {&y, &x}) : y;
+  }
+
+  /// 1x1 convolutions of one value, by chance with a residual or an activation, joined.
+  Value& branched(Value& x) {
+    const int64_t channels = size(x, 1);
+    const Conv2dAttrs attrs{.stride = Pair(number(1, 2))};
+    std::vector<Value*> branches;
+    Value* weight = nullptr;
+    for (int64_t i = number(2, 5); i > 0; --i) {
+      const int64_t out = chance(50) ? channels : number(1, 3);
+      if (weight == nullptr || chance(70)) weight = &constant({out, channels, 1, 1}, -0.5, 0.5);
+      Value& y = call(kConv2d, {&x, weight}, attrs);
+      Value& sum = y.spec.shape == x.spec.shape && chance(40) ? call(kAdd, {&y, &x}) : y;
+      branches.push_back(&(chance(50) ? activation(sum) : sum));
+    }
+    return call(kConcat, branches, DimAttrs{1});
   }
 
   Value& residual(Value& x) {

@@ -152,6 +152,24 @@ std::vector<OpRow> convolution_rows() {
            },
        .onednn_split = true,
        .tolerance = 4});
+  const Conv2dOptions shared{.stride = 2, .padding = 1};
+  rows.push_back({.name = "conv2d_siblings",
+                  .inputs = {Input{2, 3, 5, 7}, Input{4, 3, 1, 3}, Input{4}, Input{2, 4, 4, 4}, Input{5, 3, 1, 3}},
+                  .run =
+                      [](const Tensors& in) {
+                        ConvSiblingsAttrs attrs;
+                        attrs.stride = Pair(2), attrs.padding = Pads(1);
+                        attrs.activations = {Activation::tanh, Activation::none};
+                        return apply_all(kConv2dSiblings, {in[0], in[1], in[2], in[3], in[4]}, attrs);
+                      },
+                  .reference =
+                      [=](const std::vector<Plain>& in) {
+                        const Plain y = zip(plain_conv(in[0], in[1], &in[2], shared), in[3], std::plus<>());
+                        return std::vector{map(y, [](double v) { return std::tanh(v); }),
+                                           plain_conv(in[0], in[4], nullptr, shared)};
+                      },
+                  .onednn_split = true,
+                  .tolerance = 4});
   const ConvTranspose2dOptions transposed{
       .stride = {2, 3}, .padding = {1, 0, 0, 1}, .output_padding = {1, 0}, .dilation = {1, 2}, .groups = 2};
   rows.push_back({.name = "conv_transpose2d",

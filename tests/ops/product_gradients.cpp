@@ -121,6 +121,33 @@ Body draw_conv2d_depthwise_pointwise(RandomCase& c) {
   };
 }
 
+/// Two siblings, whose results are joined.
+Body draw_conv2d_siblings(RandomCase& c) {
+  const Channels channels(c);
+  const Side h(c), w(c);
+  ConvSiblingsAttrs attrs;
+  attrs.stride = {h.stride, w.stride};
+  attrs.padding = {h.before, w.before, h.after, w.after};
+  attrs.dilation = {h.dilation, w.dilation};
+  std::vector<Operand> weights, biases, residuals;
+  const Operand x = c.operand({channels.n, channels.in, h.size, w.size});
+  for (const int64_t outputs : {channels.out, int64_t{2}}) {
+    const auto [activation, alpha] = draw_activation(c);
+    attrs.activations.push_back(activation), attrs.alphas.push_back(alpha);
+    weights.push_back(c.operand({outputs, channels.in, h.kernel, w.kernel}));
+    biases.push_back(c.maybe_operand({outputs}));
+    residuals.push_back(c.maybe_operand({channels.n, outputs, h.out(), w.out()}));
+  }
+  return [=](const Operands& in) {
+    Tensors operands{in[x]};
+    for (size_t i = 0; i < weights.size(); ++i) {
+      operands.push_back(in[weights[i]]);
+      for (const Operand o : {biases[i], residuals[i]}) operands.push_back(in.optional(o).value_or(Tensor()));
+    }
+    return concat(apply_all(kConv2dSiblings, operands, attrs), 1);
+  };
+}
+
 Body draw_conv1d(RandomCase& c) {
   const Channels channels(c);
   Side l(c);
@@ -179,6 +206,7 @@ std::vector<GradientCases> product_gradients() {
       {"conv2d", draw_conv2d},
       {"conv2d_fused", draw_conv2d_fused},
       {"conv2d_depthwise_pointwise", draw_conv2d_depthwise_pointwise},
+      {"conv2d_siblings", draw_conv2d_siblings},
       {"conv1d", draw_conv1d},
       {"conv3d", draw_conv3d},
       {"conv_transpose2d", draw_conv_transpose2d},

@@ -79,6 +79,16 @@ void depthwise_pointwise(const Tensor& weight, const Tensor& pointwise, const Te
   apply(kConv2dDepthwisePointwise, {kImage, weight, {}, pointwise, {}, residual}, attrs);
 }
 
+/// Two of kImage.
+void siblings(const Tensor& first, const Tensor& second, const ConvSiblingsAttrs& attrs, const Tensor& residual = {}) {
+  apply_all(kConv2dSiblings, {kImage, first, {}, {}, second, {}, residual}, attrs);
+}
+ConvSiblingsAttrs siblings_of(int64_t groups, std::vector<Activation> activations, std::vector<double> alphas) {
+  ConvSiblingsAttrs attrs;
+  attrs.groups = groups, attrs.activations = std::move(activations), attrs.alphas = std::move(alphas);
+  return attrs;
+}
+
 TEST(OpRefusals, Products) {
   expect({{[] { matmul(kRows, kRows); }, "[matmul] [2, 3] times [2, 3]: the inner sizes differ"},
           {[] { matmul(scalar(1), kRows); }, "[matmul] scalars cannot be multiplied as matrices"},
@@ -104,6 +114,18 @@ TEST(OpRefusals, Products) {
            "[conv2d_depthwise_pointwise] weight [3, 5, 1, 1] needs 5 input channels, x is [2, 4, 5, 6]"},
           {[] { depthwise_pointwise(ones({4, 1, 1, 1}), ones({3, 4, 1, 1}), kImage, 4); },
            "[conv2d_depthwise_pointwise] the residual [2, 4, 5, 6] must be [2, 3, 5, 6]"},
+          {[] { siblings(ones({3, 4, 1, 1}), ones({3, 4, 3, 1}), {}); },
+           "[conv2d_siblings] the weights [3, 4, 1, 1] and [3, 4, 3, 1] have kernels of two sizes"},
+          {[] { siblings(ones({4, 2, 1, 1}), ones({4, 2, 1, 1}), siblings_of(2, {}, {})); },
+           "[conv2d_siblings] siblings have one group, not 2"},
+          {[] { siblings(ones({3, 4, 1, 1}), ones({3, 4, 1, 1}), siblings_of(1, {Activation::relu}, {})); },
+           "[conv2d_siblings] there are 1 activations of 2 siblings"},
+          {[] { siblings(ones({3, 4, 1, 1}), ones({3, 4, 1, 1}), siblings_of(1, {}, {1, 2, 3})); },
+           "[conv2d_siblings] there are 3 alphas of 2 siblings"},
+          {[] { siblings(ones({3, 4, 1, 1}), ones({3, 5, 1, 1}), {}); },
+           "[conv2d_siblings] weight [3, 5, 1, 1] needs 5 input channels, x is [2, 4, 5, 6]"},
+          {[] { siblings(ones({3, 4, 1, 1}), ones({3, 4, 1, 1}), {}, kImage); },
+           "[conv2d_siblings] the residual [2, 4, 5, 6] must be [2, 3, 5, 6]"},
           {[] { conv1d(kImage, kSignal); },
            "[conv1d] x must be [N,C,L] and weight [O,C/groups,K], they are [2, 4, 5, 6] and [2, 4, 5]"},
           {[] { conv3d(kImage, kVolume); },

@@ -45,12 +45,8 @@ Outcome load(const std::filesystem::path& path, const LoadOptions& options = {})
   }
 }
 
-/// A depthwise convolution and its 1x1 as one step, both of whose weights are packed.
-Engine mobile_engine(const std::string& tactic) {
-  const auto fn = [](const Tensors& in) {
-    const Tensor h = conv2d(in[0], random({12, 1, 3, 3}, 1), {}, {.padding = 1, .groups = 12});
-    return Tensors{conv2d(relu6(h), random({20, 12, 1, 1}, 2))};
-  };
+/// An engine that is one step, by this tactic.
+Engine one_step_engine(const TracedFunction& fn, const std::string& tactic) {
   const Graph graph = trace(fn, {{"image", DType::f32, {Dim::symbol("n", 2), 12, 5, 5}}}, {},
                             {.ranges = {{"n", {.example = 2, .min = 1, .max = 8}}}})
                           .graph;
@@ -58,6 +54,24 @@ Engine mobile_engine(const std::string& tactic) {
   compile(graph, {.time_tactics = false}, &report);
   EXPECT_EQ(report.tactics.size(), 1U);
   return compile(graph, {.forced_tactics = {{report.tactics[0].step, tactic}}});
+}
+
+/// A depthwise convolution and its 1x1 as one step, both of whose weights are packed.
+Engine mobile_engine(const std::string& tactic) {
+  const auto fn = [](const Tensors& in) {
+    const Tensor h = conv2d(in[0], random({12, 1, 3, 3}, 1), {}, {.padding = 1, .groups = 12});
+    return Tensors{conv2d(relu6(h), random({20, 12, 1, 1}, 2))};
+  };
+  return one_step_engine(fn, tactic);
+}
+
+/// Three 1x1 convolutions of one value as one step.
+Engine branching_engine(const std::string& tactic) {
+  const auto fn = [](const Tensors& in) {
+    return Tensors{conv2d(in[0], random({20, 12, 1, 1}, 1)), relu(conv2d(in[0], random({7, 12, 1, 1}, 2))),
+                   conv2d(in[0], random({12, 12, 1, 1}, 3), random({12}, 4)) + in[0]};
+  };
+  return one_step_engine(fn, tactic);
 }
 
 class EngineFile : public ::testing::Test {
@@ -152,7 +166,8 @@ TEST_F(EngineFile, RefusesRandomBytes) {
 TEST_F(EngineFile, SurvivesDamagedPlansWithRightHashes) {
   std::mt19937 random(1);
   const int rounds = test::cases(600);
-  for (const Engine& engine : {small_engine(), mobile_engine("depthwise_pointwise")}) {
+  for (const Engine& engine :
+       {small_engine(), mobile_engine("depthwise_pointwise"), branching_engine("gemm_siblings")}) {
     use(engine);
     write(path_, with_plan(plan()));
     ASSERT_EQ(load(path_), Outcome::loaded);
@@ -197,13 +212,11 @@ WeightData packed_elsewhere(const PackedOperand& operand, const PlanStep& step, 
   return {reinterpret_cast<const std::byte*>(bytes->data()), bytes->size(), bytes};
 }
 
-/// The engine with what oneDNN has packed as another machine would have it.
-EngineData packed_elsewhere(EngineData data = small_engine().data()) {
+/// The engine with what oneDNN has packed, of so many weights, as another machine would have it.
+EngineData packed_elsewhere(EngineData data = small_engine().data(), int weights = 1) {
   int changed = 0;
   for (const PlanStep& step : data.plan.steps) {
-    const Tactic* tactic = find_tactic(*step.op, step.tactic);
-    if (tactic == nullptr) continue;
-    for (const PackedOperand& operand : tactic->packed) {
+    for (const PackedOperand& operand : packed_operands(find_tactic(*step.op, step.tactic), step.operands.size())) {
       const PlanTensor& tensor = data.plan.tensor(step.operands[operand.index]);
       const auto w = static_cast<size_t>(tensor.weight);
       if (!data.plan.weights[w].form.starts_with("onednn")) continue;
@@ -212,7 +225,7 @@ EngineData packed_elsewhere(EngineData data = small_engine().data()) {
       ++changed;
     }
   }
-  EXPECT_EQ(changed, 1);
+  EXPECT_EQ(changed, weights);
   number_weights(data);
   return data;
 }
@@ -225,8 +238,8 @@ TEST(Packing, ReadsWeightsOfAnotherForm) {
   EXPECT_THAT(engine.text(), HasSubstr("{onednn:f32:abcd}"));
 }
 
-void expect_packed_anew(const Engine& made, const Tensor& image) {
-  EngineData data = packed_elsewhere(made.data());
+void expect_packed_anew(const Engine& made, const Tensor& image, int weights = 1) {
+  EngineData data = packed_elsewhere(made.data(), weights);
   data.plan.built_for.cpu = "another";
   const auto path = temporary("elsewhere.ingot");
   Engine(make_engine_data(data.plan, data.weights)).save(path);
@@ -234,13 +247,15 @@ void expect_packed_anew(const Engine& made, const Tensor& image) {
   EXPECT_THAT(loaded.text(), ::testing::Not(HasSubstr("{onednn:f32:abcd}")));
   EXPECT_EQ(loaded.data().plan.built_for.cpu, made.data().plan.built_for.cpu);
   EXPECT_EQ(loaded.data().plan.weights.size(), made.data().plan.weights.size());
-  EXPECT_EQ(values(loaded.run({image})[0]), values(made.run({image})[0]));
+  const Tensors got = loaded.run({image}), want = made.run({image});
+  for (size_t i = 0; i < want.size(); ++i) EXPECT_EQ(values(got[i]), values(want[i])) << "output " << i;
 }
 
 TEST(Packing, LoadingPacksAnewForThisMachine) { expect_packed_anew(small_engine(), random({3, 3, 4, 4}, 9)); }
 
 TEST(Packing, LoadingPacksAnewWhatHasAnotherFormOfSeveralWeights) {
   expect_packed_anew(mobile_engine("depthwise+onednn_packed"), random({3, 12, 5, 5}, 9));
+  expect_packed_anew(branching_engine("onednn_packed"), random({3, 12, 5, 5}, 9), 3);
 }
 
 TEST(Packing, AWrongFormOrHeaderIsRefused) {

@@ -25,6 +25,7 @@ bool fold_batch_norm_conv(Graph& graph, Report& report);
 bool fuse_conv_add(Graph& graph, Report& report);
 bool fuse_conv_activation(Graph& graph, Report& report);
 bool fuse_depthwise_pointwise(Graph& graph, Report& report);
+bool merge_sibling_convolutions(Graph& graph, Report& report);
 bool fuse_batch_norm_relu(Graph& graph, Report& report);
 bool permute_flatten(Graph& graph, Report& report);
 bool remove_dead_nodes(Graph& graph, Report& report);

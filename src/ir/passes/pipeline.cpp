@@ -17,9 +17,10 @@ constexpr Pass kInferencePasses[] = {
     {"fold_conv_batch_norm", fold_conv_batch_norm},
     {"fold_batch_norm_conv", fold_batch_norm_conv},  // after: it only sees what the former left
     {"fuse_conv_add", fuse_conv_add},
-    {"fuse_conv_activation", fuse_conv_activation},          // after add: conv, add, relu is one kernel
-    {"fuse_depthwise_pointwise", fuse_depthwise_pointwise},  // after: both have their residual and activation
-    {"fuse_batch_norm_relu", fuse_batch_norm_relu},          // after all that take a batch norm away
+    {"fuse_conv_activation", fuse_conv_activation},              // after add: conv, add, relu is one kernel
+    {"fuse_depthwise_pointwise", fuse_depthwise_pointwise},      // after: both have their residual and activation
+    {"merge_sibling_convolutions", merge_sibling_convolutions},  // of those that are left
+    {"fuse_batch_norm_relu", fuse_batch_norm_relu},              // after all that take a batch norm away
     {"permute_flatten", permute_flatten},
     {"remove_dead_nodes", remove_dead_nodes},
 };
