@@ -53,7 +53,7 @@ class Builder {
       case 2:
         return keep(conv(x));
       case 3:
-        return keep(batch_norm(x));
+        return keep(chance(50) ? conv(batch_norm(x)) : batch_norm(x));
       case 4:
       case 5:
         return keep(activation(x));
