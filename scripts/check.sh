@@ -26,7 +26,7 @@ check_quick() {
 
 check_asan() {
   build asan
-  ctest --test-dir build/asan --output-on-failure -j 2
+  INGOT_CASES=0.5 ctest --test-dir build/asan --output-on-failure -j 2
 }
 
 # fuzz_one PROGRAM: from its seeds and from what earlier runs found. A defect's input stays beside the program.
@@ -77,7 +77,7 @@ check_ranks() {
 check_wide() {
   build release
   # The latter is RapidCheck's own.
-  env -u OMP_NUM_THREADS INGOT_CASES=12 RC_PARAMS="max_success=2000" \
+  env -u OMP_NUM_THREADS INGOT_CASES=6 RC_PARAMS="max_success=2000" \
     ctest --test-dir build/release --output-on-failure -j 2 -R '^(kernels|ops|nn|ir|runtime|engine)'
 }
 
