@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "kernels/conv_views.h"
+#include "kernels/cut.h"
 #include "kernels/gemm.h"
 #include "kernels/packed_weights.h"
 #include "kernels/scratch.h"
@@ -36,8 +37,9 @@ struct Plan {
   bool joined;                        // a tap is a window's row
   bool scattered;                     // some y's pixels are not at one distance
   gemm::Weights weights;
-  int64_t block, blocks;  // pixels of a job, jobs of an image
-  int64_t strips, parts;  // strips of columns of one group and all siblings, and into how many jobs they are cut
+  Cut blocks;      // of an image's pixels, into jobs
+  int64_t strips;  // of columns of one group and all siblings
+  Cut parts;       // of these, into jobs
   int64_t jobs;
   int64_t band_rows, band_width;  // of the padded copy, in pixels
 
@@ -60,7 +62,7 @@ struct Plan {
     weights.taps = static_cast<int>(joined ? kh : kh * kw);
     weights.depth = joined ? kw * channels : channels;
     cut(a);
-    band_rows = ((block + out_width - 2) / out_width) * g.stride.h + (kh - 1) * g.dilation.h + 1;
+    band_rows = ((blocks.most() + out_width - 2) / out_width) * g.stride.h + (kh - 1) * g.dilation.h + 1;
     band_width = std::max(a.x.shape[3] + g.padding.left, (out_width - 1) * g.stride.w + kw);
   }
 
@@ -74,10 +76,9 @@ struct Plan {
     const int64_t read = joined ? weights.depth : channels;  // of a pixel, about
     const int64_t most = distance > 0 ? kMost : std::max(kFewest, kBlockFloats / read), least = std::min(kFew, most);
     const int64_t wanted = std::clamp(planes * pixels / kJobs, least, most);
-    blocks = pixels <= kOneBlock ? 1 : (pixels + wanted - 1) / wanted;
-    block = (pixels + blocks - 1) / blocks;
-    parts = std::min((kJobs - 1) / (planes * blocks) + 1, strips);
-    jobs = images * a.geometry.groups * blocks * parts;
+    blocks = {pixels, pixels <= kOneBlock ? 1 : parts_of(pixels, wanted)};
+    parts = {strips, std::min(parts_of(kJobs, planes * blocks.parts), strips)};
+    jobs = images * a.geometry.groups * blocks.parts * parts.parts;
   }
 };
 
@@ -87,10 +88,10 @@ struct Room {
   float *sums, *band, *out;  // out: results that are yet to be scattered
 
   Room(const Plan& p, Scratch& s)
-      : pointers(s.array<const float*>(gemm::Panels::size(p.block, p.weights.taps))),
-        sums(s.array<float>(gemm::sums_size(gemm::panels_of(p.block)))),
+      : pointers(s.array<const float*>(gemm::Panels::size(p.blocks.most(), p.weights.taps))),
+        sums(s.array<float>(gemm::sums_size(gemm::panels_of(p.blocks.most())))),
         band(p.joined ? s.array<float>(p.band_rows * p.band_width * p.channels) : nullptr),
-        out(p.scattered ? s.array<float>(p.block * p.outputs) : nullptr) {}
+        out(p.scattered ? s.array<float>(p.blocks.most() * p.outputs) : nullptr) {}
 };
 struct Memory {
   float* zeros;
@@ -226,14 +227,15 @@ void multiply(const ConvArgs& a, const Plan& p, const Block& block, const gemm::
 void run_job(Siblings siblings, std::span<const void* const> packed, const Plan& p, int64_t job, const Memory& memory,
              int thread) {
   const Room room = memory.rooms.of(thread);
-  const int64_t groups = siblings[0].geometry.groups, part = job % p.parts, i = job / p.parts % p.blocks;
-  const Block block{.n = job / (p.parts * p.blocks * groups),
-                    .group = job / (p.parts * p.blocks) % groups,
-                    .begin = p.pixels * i / p.blocks,
-                    .end = p.pixels * (i + 1) / p.blocks};
+  const int64_t groups = siblings[0].geometry.groups, part = job % p.parts.parts, i = job / p.parts.parts;
+  const int64_t plane = i / p.blocks.parts;
+  const Block block{.n = plane / groups,
+                    .group = plane % groups,
+                    .begin = p.blocks.begin(i % p.blocks.parts),
+                    .end = p.blocks.begin(i % p.blocks.parts + 1)};
   gemm::Panels rows(room.pointers);
   gather(siblings[0], p, block, room, memory.zeros, rows);
-  int64_t first = p.strips * part / p.parts, end = p.strips * (part + 1) / p.parts;
+  int64_t first = p.parts.begin(part), end = p.parts.begin(part + 1);
   for (size_t k = 0; k < siblings.size(); ++k) {
     const int64_t strips = gemm::strips_of(outputs_of(siblings[k]));
     if (first < strips && end > 0)

@@ -7,6 +7,12 @@ namespace ingot::kernels {
 /// Parts of at most so many.
 constexpr int64_t parts_of(int64_t count, int64_t most) { return (count + most - 1) / most; }
 
+/// The size of about equal parts of at most so many, in whole steps where there are several.
+constexpr int64_t even_part(int64_t count, int64_t most, int64_t step) {
+  const int64_t parts = parts_of(count, most);
+  return parts <= 1 ? count : parts_of(parts_of(count, parts), step) * step;
+}
+
 /// A range that is cut into parts which differ by one at most.
 struct Cut {
   int64_t count = 0, parts = 1;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/cut.h"
 #include "kernels/elementwise_kernels.h"
 
 namespace ingot::kernels::gemm {
@@ -36,15 +37,9 @@ void activate_rows(Activation activation, double alpha, float* data, int64_t str
   }
 }
 
-int64_t strips_of(int64_t columns) {
-  const int64_t width = tile().columns;
-  return (columns + width - 1) / width;
-}
+int64_t strips_of(int64_t columns) { return parts_of(columns, tile().columns); }
 
-int64_t panels_of(int64_t rows) {
-  const int64_t most = tile().rows;
-  return (rows + most - 1) / most;
-}
+int64_t panels_of(int64_t rows) { return parts_of(rows, tile().rows); }
 
 int64_t sums_size(int64_t panels) { return panels * tile().rows * tile().columns; }
 
@@ -53,7 +48,7 @@ int64_t Panels::size(int64_t rows, int taps) { return panels_of(rows) * taps * t
 void Panels::cut(int64_t rows, int taps) {
   const int64_t panels = panels_of(rows);
   taps_ = taps;
-  height_[0] = static_cast<int>((rows + panels - 1) / panels);
+  height_[0] = static_cast<int>(parts_of(rows, panels));
   height_[1] = height_[0] - 1;
   count_[0] = rows - panels * height_[1];
   count_[1] = panels - count_[0];
@@ -68,10 +63,10 @@ struct Slices {
   int64_t count;
 
   explicit Slices(const Weights& w) {
-    const int64_t pieces = (w.depth + kSlice - 1) / kSlice, groups = (w.taps * w.depth + kSlice - 1) / kSlice;
-    depth = ((w.depth + pieces - 1) / pieces + 7) / 8 * 8;
-    taps = pieces > 1 ? 1 : static_cast<int>((w.taps + groups - 1) / groups);
-    count = (w.taps + taps - 1) / taps * ((w.depth + depth - 1) / depth);
+    constexpr int64_t kStep = 8;  // of the micro-kernel
+    depth = even_part(w.depth, kSlice, kStep);
+    taps = depth < w.depth ? 1 : static_cast<int>(parts_of(w.taps, parts_of(w.taps * w.depth, kSlice)));
+    count = parts_of(w.taps, taps) * parts_of(w.depth, depth);
   }
 };
 

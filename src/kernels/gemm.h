@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "ingot/geometry.h"
+#include "kernels/cut.h"
 #include "kernels/gemm_kernel.h"
 
 /// Products of rows that are given by pointers with packed weights, in f32: what convolutions of any kernel, stride and
@@ -106,9 +107,9 @@ void Panels::for_ranges(int64_t wanted, const F& f) const {
   const float* const* pointers = pointers_;
   int64_t row = 0;
   for (int part = 0; part < 2; ++part) {
-    const int64_t ranges = std::max((count_[part] + wanted / 2) / wanted, std::min<int64_t>(1, count_[part]));
-    for (int64_t i = 0; i < ranges; ++i) {
-      const int64_t panels = count_[part] * (i + 1) / ranges - count_[part] * i / ranges;
+    const Cut ranges{count_[part], std::max((count_[part] + wanted / 2) / wanted, std::min<int64_t>(1, count_[part]))};
+    for (int64_t i = 0; i < ranges.parts; ++i) {
+      const int64_t panels = ranges.size(i);
       f(PanelRange{.pointers = pointers, .panels = panels, .first_row = row, .height = height_[part]});
       pointers += panels * taps_ * tile().rows;
       row += panels * height_[part];

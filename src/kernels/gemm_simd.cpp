@@ -104,6 +104,8 @@ HWY_INLINE void write_results(const Ending& e, const Sums<R>& sums, float* out, 
   }
 }
 
+/// What a strip has fetched meanwhile: one to three lines at each step of a panel, so that it lasts for all panels. A
+/// panel that begins within a part may run past its end.
 class Fetcher {
  public:
   explicit Fetcher(const Strip& s)

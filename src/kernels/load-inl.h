@@ -20,9 +20,9 @@ using F64 = hn::ScalableTag<double>;
 using V = hn::Vec<F32>;
 using VD = hn::Vec<F64>;
 
-/// As many elements as the f32 vectors of D have lanes.
-template <class D>
-HWY_INLINE hn::Vec<D> load(D d, const float* p) {
+/// As many elements as vectors of D have lanes; bf16 as f32.
+template <class D, class T>
+HWY_INLINE hn::Vec<D> load(D d, const T* p) {
   return hn::LoadU(d, p);
 }
 template <class D>

@@ -13,13 +13,9 @@
 namespace ingot::kernels {
 namespace {
 
-/// A deep sum goes in pieces, each of which is added to the results: what a block of rows has of it stays in the
-/// second-level cache while the strips pass by. About equally deep, in whole steps of the micro-kernel.
-int64_t piece_depth(int64_t depth) {
-  constexpr int64_t kMost = 800, kStep = 8;
-  const int64_t pieces = parts_of(depth, kMost);
-  return pieces <= 1 ? depth : parts_of(parts_of(depth, pieces), kStep) * kStep;
-}
+/// A deep sum goes in pieces of about so many k, each of which is added to the results: what a block of rows has of it
+/// stays in the second-level cache while the strips pass by. In steps of the micro-kernel.
+constexpr int64_t kMostDepth = 800, kStep = 8;
 
 bool has_runs(const Matrix& m) { return m.column_stride == 1 || m.columns <= 1; }
 
@@ -41,7 +37,7 @@ struct Plan {
       : product(oriented(Product(a, b, y), static_cast<bool>(bias))),
         packs_rows(!has_runs(product.a)),
         scatters(!has_runs(product.y)),
-        depth(piece_depth(product.a.columns)),
+        depth(even_part(product.a.columns, kMostDepth, kStep)),
         pieces(parts_of(product.a.columns, depth)) {
     cut_result();
   }

@@ -5,8 +5,9 @@
 #include "base/array.h"
 
 /// matmul.h's product on our own micro-kernel (gemm.h), f32, any strides and batches: rows of `a` are read where they
-/// lie, or turned into runs of k a block at a time; `b` is packed into strips by each job that needs them, which then
-/// stay in its cache. Empty results are no work, empty sums give the bias.
+/// lie, or turned into runs of k a block at a time; `b` is packed into strips, all of it beforehand where several
+/// blocks of rows read a large one, else by each job its own, which then stay in its cache. Empty results are no work,
+/// empty sums give the bias.
 ///
 /// Bits: an element of y is a sum in the order of k, in blocks that depend on K alone. So it depends on its row of `a`
 /// and its column of `b`, on nothing beside them: neither on threads, nor on the batch, nor on strides.

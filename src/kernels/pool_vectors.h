@@ -1,4 +1,4 @@
-// Loads and stores of channels for the pooling kernels. Included once per Highway target, hence no ordinary guard.
+// Vectors and stores of channels for the pooling kernels. Included once per Highway target, hence no ordinary guard.
 #if defined(INGOT_POOL_VECTORS) == defined(HWY_TARGET_TOGGLE)
 #ifdef INGOT_POOL_VECTORS
 #undef INGOT_POOL_VECTORS
@@ -9,6 +9,7 @@
 #include <hwy/highway.h>
 
 #include "ingot/dtype.h"
+#include "kernels/load-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ingot::kernels::HWY_NAMESPACE {
@@ -20,17 +21,6 @@ template <class T>
 using Accumulator = std::conditional_t<std::is_same_v<T, double>, double, float>;
 template <class T>
 using Lanes = hn::ScalableTag<Accumulator<T>>;
-
-template <class D, class T>
-hn::Vec<D> load(D d, const T* p) {
-  if constexpr (std::is_same_v<T, bf16>) {
-    const hn::Rebind<uint16_t, D> half;
-    const hn::RebindToUnsigned<D> bits;
-    return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(bits, hn::LoadU(half, &p->bits))));
-  } else {
-    return hn::LoadU(d, p);
-  }
-}
 
 template <class D, class T>
 void store(hn::Vec<D> v, D d, T* p) {

@@ -186,12 +186,12 @@ Tensors vjp_inference(const VjpArgs& a) {
   return out;
 }
 
-Tensors expand_inference_relu(const ExpandArgs& a) {
-  const auto optional = [&](size_t i) { return a.input(i).defined() ? std::optional(a.input(i)) : std::nullopt; };
-  return {relu(batch_norm(a.in[0], a.in[1], a.in[2], optional(3), optional(4), a.as<BatchNormAttrs>().eps))};
-}
-
 std::optional<Tensor> none_or(const std::optional<Tensor>& x) { return x && x->defined() ? x : std::nullopt; }
+
+Tensors expand_inference_relu(const ExpandArgs& a) {
+  const double eps = a.as<BatchNormAttrs>().eps;
+  return {relu(batch_norm(a.in[0], a.in[1], a.in[2], none_or(a.input(3)), none_or(a.input(4)), eps))};
+}
 
 BatchNormResult result_of(Tensors out) { return {out[0], detach(out[1]), detach(out[2])}; }
 

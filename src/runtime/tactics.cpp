@@ -225,6 +225,25 @@ constexpr Tactic packed_tactic(std::string_view op) {
   };
 }
 
+// ---- Steps of several convolutions, whose kernels take the whole call.
+
+template <class Call, class Kernel>
+bool supports_call(const EvalArgs& a) {
+  return Kernel::supports(Call(a));
+}
+template <class Call, class Kernel>
+size_t scratch_of_call(const EvalArgs& a) {
+  const Call call(a);
+  if (call.is_empty()) return 0;
+  CHECK(Kernel::supports(call), "the tactic does not support this call");
+  return Kernel::scratch(call);
+}
+template <class Call, class Kernel>
+void run_call(const EvalArgs& a) {
+  const Call call(a);
+  if (!call.is_empty()) Kernel::run(call, a.scratch);
+}
+
 // ---- A depthwise convolution and the 1x1 after it: in one kernel, or one after the other with an array between them.
 
 struct DepthwiseHalf : AnyConv {
@@ -236,30 +255,35 @@ struct PointwiseHalf : AnyConv {
   static int64_t groups(const Attrs&) { return 1; }
 };
 
+/// A call with its weights as packed.
+struct PairCall : DepthwisePointwiseCall {
+  const void *first, *second;
+  explicit PairCall(const EvalArgs& a)
+      : DepthwisePointwiseCall(a), first(args.depthwise.weight.data), second(args.pointwise.weight.data) {}
+};
+
 /// Two kernels one after the other.
 template <class First, class Second>
 struct OneAfterTheOther {
-  static bool supports(const DepthwisePointwiseCall& c) {
+  static bool supports(const PairCall& c) {
     return First::supports(c.args.depthwise) && Second::supports(c.args.pointwise);
   }
-  static size_t scratch(const DepthwisePointwiseCall& c, const void* first, const void* second) {
+  static size_t scratch(const PairCall& c) {
     return c.between_bytes +
-           std::max(First::scratch(c.args.depthwise, first), Second::scratch(c.args.pointwise, second));
+           std::max(First::scratch(c.args.depthwise, c.first), Second::scratch(c.args.pointwise, c.second));
   }
-  static void run(const DepthwisePointwiseCall& c, const void* first, const void* second, void*) {
-    First::run(c.args.depthwise, first, c.scratch);
-    Second::run(c.args.pointwise, second, c.scratch);
+  static void run(const PairCall& c, void*) {
+    First::run(c.args.depthwise, c.first, c.scratch);
+    Second::run(c.args.pointwise, c.second, c.scratch);
   }
 };
 
 /// The array between the two stays in the cache.
 struct InOne {
-  static bool supports(const DepthwisePointwiseCall& c) { return conv_depthwise_pointwise_supports(c.args); }
-  static size_t scratch(const DepthwisePointwiseCall& c, const void*, const void*) {
-    return kernels::conv_depthwise_pointwise_scratch(c.args);
-  }
-  static void run(const DepthwisePointwiseCall& c, const void* first, const void* second, void* scratch) {
-    kernels::conv_depthwise_pointwise(c.args, first, second, scratch);
+  static bool supports(const PairCall& c) { return conv_depthwise_pointwise_supports(c.args); }
+  static size_t scratch(const PairCall& c) { return kernels::conv_depthwise_pointwise_scratch(c.args); }
+  static void run(const PairCall& c, void* scratch) {
+    kernels::conv_depthwise_pointwise(c.args, c.first, c.second, scratch);
   }
 };
 
@@ -270,8 +294,6 @@ constexpr PackedOperand kPackedWeights[] = {packed_weight<First, DepthwiseHalf>(
 /// `Kernel` runs both; their weights are packed for First and Second.
 template <class First, class Second, class Kernel = OneAfterTheOther<First, Second>>
 constexpr Tactic depthwise_pointwise_tactic(std::string_view name) {
-  using Call = DepthwisePointwiseCall;
-  constexpr auto kFirst = DepthwiseHalf::kWeight, kSecond = PointwiseHalf::kWeight;
   return {
       .name = name,
       .op = "conv2d_depthwise_pointwise",
@@ -280,21 +302,12 @@ constexpr Tactic depthwise_pointwise_tactic(std::string_view name) {
       .varies = First::kVaries || Second::kVaries,
       .takes_slices =
           [](const InferArgs& a) {
-            return First::takes_slices(a.in[kFirst], DepthwiseHalf::groups(a.attrs)) &&
-                   Second::takes_slices(a.in[kSecond], PointwiseHalf::groups(a.attrs));
+            return First::takes_slices(a.in[DepthwiseHalf::kWeight], DepthwiseHalf::groups(a.attrs)) &&
+                   Second::takes_slices(a.in[PointwiseHalf::kWeight], PointwiseHalf::groups(a.attrs));
           },
-      .supports = [](const EvalArgs& a) { return Kernel::supports(Call(a)); },
-      .scratch = [](const EvalArgs& a) -> size_t {
-        const Call call(a);
-        if (call.is_empty()) return 0;
-        CHECK(Kernel::supports(call), "the tactic does not support this call");
-        return Kernel::scratch(call, a.in[kFirst].data, a.in[kSecond].data);
-      },
-      .eval =
-          [](const EvalArgs& a) {
-            const Call call(a);
-            if (!call.is_empty()) Kernel::run(call, a.in[kFirst].data, a.in[kSecond].data, a.scratch);
-          },
+      .supports = supports_call<PairCall, Kernel>,
+      .scratch = scratch_of_call<PairCall, Kernel>,
+      .eval = run_call<PairCall, Kernel>,
   };
 }
 
@@ -394,18 +407,9 @@ constexpr Tactic siblings_tactic(std::string_view name) {
               if (!Packing::takes_slices(a.in[weight_of_sibling(i)], groups_of(a.attrs))) return false;
             return true;
           },
-      .supports = [](const EvalArgs& a) { return Kernel::supports(SiblingsCall(a)); },
-      .scratch = [](const EvalArgs& a) -> size_t {
-        const SiblingsCall call(a);
-        if (call.is_empty()) return 0;
-        CHECK(Kernel::supports(call), "the tactic does not support this call");
-        return Kernel::scratch(call);
-      },
-      .eval =
-          [](const EvalArgs& a) {
-            const SiblingsCall call(a);
-            if (!call.is_empty()) Kernel::run(call, a.scratch);
-          },
+      .supports = supports_call<SiblingsCall, Kernel>,
+      .scratch = scratch_of_call<SiblingsCall, Kernel>,
+      .eval = run_call<SiblingsCall, Kernel>,
   };
 }
 

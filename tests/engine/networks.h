@@ -5,10 +5,12 @@
 #include <cmath>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ingot/engine.h"
 #include "ingot/ops.h"
+#include "ingot/threads.h"
 #include "ir/node.h"
 
 namespace ingot::testing {
@@ -48,6 +50,33 @@ inline void expect_close(const Tensor& got, const Tensor& want, double rtol, con
     ASSERT_TRUE(same || std::abs(a[i] - b[i]) <= rtol * std::max(scale, 1e-3))
         << what << ": element " << i << " is " << a[i] << ", not " << b[i];
   }
+}
+
+inline std::vector<std::vector<float>> values(const Tensors& tensors) {
+  std::vector<std::vector<float>> out;
+  for (const Tensor& t : tensors) out.push_back(t.to_vector<float>());
+  return out;
+}
+
+/// The results of an image, whose bits are those that it has alone at any place of any batch, on 1, 2 and 4 threads.
+inline std::vector<std::vector<float>> expect_bits_of_the_image_alone(const Engine& engine, const Graph& graph) {
+  const int threads = num_threads();
+  const Tensors image = random_inputs(graph, 1, 50), others = random_inputs(graph, 7, 60);
+  const auto want = values(engine.run(image));
+  for (const int count : {1, 2, 4}) {
+    set_num_threads(count);
+    Context context(engine);
+    EXPECT_EQ(values(context.run(image)), want) << count << " threads, alone";
+    for (const auto& [at, batch] : {std::pair<int64_t, int64_t>{0, 3}, {2, 3}, {6, 7}, {0, 8}, {3, 8}, {7, 8}}) {
+      Tensors images, got;
+      for (size_t i = 0; i < image.size(); ++i)
+        images.push_back(concat({slice(others[i], 0, 0, at), image[i], slice(others[i], 0, at, batch - 1)}, 0));
+      for (const Tensor& out : context.run(images)) got.push_back(slice(out, 0, at, at + 1));
+      EXPECT_EQ(values(got), want) << count << " threads, image " << at << " of " << batch;
+    }
+  }
+  set_num_threads(threads);
+  return want;
 }
 
 /// Runs the engine in one guarded context at these batches, in this order, against the graph as it is.

@@ -3,7 +3,6 @@
 #include <filesystem>
 
 #include "base/isa.h"
-#include "ingot/threads.h"
 #include "kernels/conv.h"
 #include "networks.h"
 
@@ -84,12 +83,6 @@ Engine compiled(const Graph& graph, const std::string& tactic, CompileOptions op
   return engine;
 }
 
-std::vector<std::vector<float>> values(const Tensors& tensors) {
-  std::vector<std::vector<float>> out;
-  for (const Tensor& t : tensors) out.push_back(t.to_vector<float>());
-  return out;
-}
-
 TEST(Siblings, EveryTacticRunsAsTheGraph) {
   for (const Network& network : kNetworks)
     for (const char* tactic : kAll) {
@@ -163,27 +156,14 @@ TEST(Siblings, AllTheirWeightsComeFromAFile) {
     }
 }
 
-TEST(Siblings, AnImagesBitsDependOnItAlone) {
-  const int threads = num_threads();
+TEST(Siblings, AnImagesBitsDependOnItAloneAndNotOnTheTactic) {
   const Graph graph = kPair.graph();
-  const Tensors alone = random_inputs(graph, 1, 50), others = random_inputs(graph, 7, 60);
   std::vector<std::vector<float>> want;
   for (const char* tactic : kOwn) {
-    const Engine engine = compiled(graph, tactic, {.deterministic = true});
-    for (const int count : {1, 2, 4}) {
-      set_num_threads(count);
-      Context context(engine);
-      if (want.empty()) want = values(context.run(alone));
-      EXPECT_EQ(values(context.run(alone)), want) << tactic << ", " << count << " threads, alone";
-      for (const int64_t at : {0, 3, 7}) {
-        Tensors batch, got;
-        for (size_t i = 0; i < alone.size(); ++i)
-          batch.push_back(concat({slice(others[i], 0, 0, at), alone[i], slice(others[i], 0, at, 7)}, 0));
-        for (const Tensor& out : context.run(batch)) got.push_back(slice(out, 0, at, at + 1));
-        EXPECT_EQ(values(got), want) << tactic << ", " << count << " threads, image " << at << " of 8";
-      }
-    }
-    set_num_threads(threads);
+    SCOPED_TRACE(tactic);
+    const auto got = expect_bits_of_the_image_alone(compiled(graph, tactic, {.deterministic = true}), graph);
+    if (want.empty()) want = got;
+    EXPECT_EQ(got, want);
   }
 }
 

@@ -13,6 +13,11 @@ bool is_only_read_by(const Graph& graph, const Value& value, const Node& reader,
          !graph.is_output(value);
 }
 
+std::vector<Value*> trimmed(std::vector<Value*> operands) {
+  while (!operands.empty() && operands.back() == nullptr) operands.pop_back();
+  return operands;
+}
+
 bool is_conv(const Node& node) { return node.is("conv2d") || node.is("conv2d_fused"); }
 
 ConvFusedAttrs attrs_of_conv(const Node& conv) {

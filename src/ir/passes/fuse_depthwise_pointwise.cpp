@@ -45,10 +45,8 @@ Match<Node*> match(const Graph& graph, const Node& depthwise) {
 }
 
 std::vector<Value*> operands_of(const Node& depthwise, const Node& pointwise) {
-  std::vector<Value*> operands{depthwise.inputs[0], depthwise.inputs[1], depthwise.input(2),
-                               pointwise.inputs[1], pointwise.input(2),  pointwise.input(3)};
-  while (operands.back() == nullptr) operands.pop_back();
-  return operands;
+  return trimmed({depthwise.inputs[0], depthwise.inputs[1], depthwise.input(2), pointwise.inputs[1], pointwise.input(2),
+                  pointwise.input(3)});
 }
 
 DepthwisePointwiseAttrs attrs_of_both(const Node& depthwise, const Node& pointwise) {

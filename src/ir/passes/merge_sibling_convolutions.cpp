@@ -95,8 +95,7 @@ class SiblingMerger {
     std::vector<Value*> operands{siblings[0]->inputs[0]};
     for (const Node* sibling : siblings)
       operands.insert(operands.end(), {sibling->inputs[1], sibling->input(2), sibling->input(3)});
-    while (operands.back() == nullptr) operands.pop_back();
-    return operands;
+    return trimmed(std::move(operands));
   }
 
   static ConvSiblingsAttrs attrs_of_all(const std::vector<Node*>& siblings) {

@@ -53,6 +53,8 @@ class Match {
 bool is_only_read_by(const Graph& graph, const Value& value, const Node& reader, size_t operand);
 /// conv2d or conv2d_fused.
 bool is_conv(const Node& node);
+/// Operands without those at the end that are none.
+std::vector<Value*> trimmed(std::vector<Value*> operands);
 /// Of either; conv2d has no activation.
 ConvFusedAttrs attrs_of_conv(const Node& conv);
 /// Whether the gradient's values of a node are read, as in a traced training step.
