@@ -296,6 +296,14 @@ TEST(FaultyRank, InAnEndlessLoop) {
                             "runs in step 7, layer2.bn1"));
 }
 
+TEST(FaultyRank, ThatIsStoppedIsNamedBeforeOthers) {
+  EXPECT_THAT(
+      told_by_the_others("loop_and_stop", 1, kFaultyDeadline + kSoon),
+      ContainsRegex("rank 0 waited 2 s for all_reduce of 4 f32 in step 7, layer2.bn1: rank 2 [^;]* is stopped in "
+                    "step 7, layer2.bn1; " +
+                    kRankOne + "runs in step 7, layer2.bn1"));
+}
+
 TEST(FaultyRank, DoesNotJoinAGroup) {
   EXPECT_THAT(told_by_the_others("no_group", 1, kFaultyDeadline + kSoon),
               ContainsRegex("waited 2 s for a new communicator: " + kRankOne + "runs in step 7, layer2.bn1"));

@@ -9,7 +9,8 @@
 #include "ingot/error.h"
 #include "ingot/launch.h"
 
-// Ranks that do a layer's collective in every step, until, in step 7, rank 1 does what the argument says instead.
+// Ranks that do a layer's collective in every step, until, in step 7, rank 1 does what the argument says instead, and
+// rank 2 is stopped if that is "loop_and_stop".
 
 using namespace ingot;
 
@@ -17,10 +18,12 @@ namespace {
 
 constexpr int64_t kFaultyStep = 7, kSteps = 9;
 
-void misbehave(const std::string& how) {
+void misbehave(const std::string& how, int rank) {
+  if (how == "loop_and_stop" && rank == 2) ::raise(SIGSTOP);
+  if (rank != 1) return;
   float sums[4]{};
   if (how == "stop") ::raise(SIGSTOP);
-  if (how == "loop" || how == "no_group")
+  if (how == "loop" || how == "loop_and_stop" || how == "no_group")
     for (volatile bool on = true; on;) {
     }
   if (how == "exit") ::_exit(0);
@@ -32,7 +35,7 @@ void run_steps(const std::string& how) {
   for (int64_t step = 1; step <= kSteps; ++step) {
     world().set_step(step);
     const ModuleScope layer("layer2.bn1");
-    if (step == kFaultyStep && world().rank() == 1) misbehave(how);
+    if (step == kFaultyStep) misbehave(how, world().rank());
     if (step == kFaultyStep && how == "no_group") world().duplicate();
     float sums[4]{};
     world().all_reduce(sums, 4, DType::f32).wait();

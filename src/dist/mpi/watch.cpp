@@ -1,5 +1,6 @@
 #include "dist/mpi/watch.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <signal.h>
 
@@ -159,16 +160,19 @@ std::string Watch::missing(const std::vector<int>& world_ranks) const {
   for (const Slot* slot : slots_) all[slot->rank] = standing_of(*slot);
   const auto lane = static_cast<size_t>(current_lane());
   const std::string_view mine = mine_->what[lane];
-  std::string text;
+  std::vector<std::string> hurt, others;  // the former first: the others may wait for them
   for (const int rank : world_ranks) {
     const auto it = all.find(rank);
+    const bool alive = it != all.end() && is_alive(it->second);
     // One that was stopped or died after it came may not have moved its data on.
-    const bool came = it != all.end() && mine == it->second.what[lane] && is_alive(it->second);
-    if (rank == rank_ || came) continue;
-    text += text.empty() ? "" : "; ";
-    text += it == all.end() ? fmt::format("rank {} is on another host", rank) : to_string(it->second, lane);
+    if (rank == rank_ || (alive && mine == it->second.what[lane])) continue;
+    if (it == all.end())
+      others.push_back(fmt::format("rank {} is on another host", rank));
+    else
+      (alive ? others : hurt).push_back(to_string(it->second, lane));
   }
-  return text;
+  hurt.insert(hurt.end(), others.begin(), others.end());
+  return fmt::format("{}", fmt::join(hurt, "; "));
 }
 
 void Watch::within_deadline(const char* what, const std::vector<int>& world_ranks, const std::function<void()>& call) {

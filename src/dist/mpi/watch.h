@@ -36,7 +36,7 @@ class Watch {
   int64_t step() const;
   /// What this thread waits for; null: for nothing.
   void waits_for(const char* what);
-  /// Of these ranks, those that do not wait for what this one waits for, and where they stand.
+  /// Of these ranks, those that do not wait for what this one waits for, and where they stand; first those not alive.
   std::string missing(const std::vector<int>& world_ranks) const;
 
   /// Calls something that waits for these ranks, and ends the job where they do not come within the deadline.
