@@ -21,11 +21,7 @@ template <int R>
 HWY_INLINE void add_products(Sums<R>& sums, const float* const (&row)[R], int64_t k, const float* weights) {
   const V w0 = load(weights), w1 = load(weights + kLanes);
   INGOT_UNROLL
-  for (int r = 0; r < R; ++r) {
-    const V x = hn::Set(F32(), row[r][k]);
-    sums[r][0] = hn::MulAdd(x, w0, sums[r][0]);
-    sums[r][1] = hn::MulAdd(x, w1, sums[r][1]);
-  }
+  for (int r = 0; r < R; ++r) add_row_products(sums[r], row[r] + k, w0, w1);
 }
 
 template <int R>

@@ -24,6 +24,21 @@ constexpr int64_t kColumns = kVectors * kLanes;
 template <int R>
 using Sums = V[R][kVectors];
 
+/// Adds x w to a row's sums. GCC moves loads of later steps ahead and sums from register to register, and then some of
+/// them to memory; so here, where all registers are taken, x is read where it is written and a sum stays where it is.
+HWY_INLINE void add_row_products(V (&sums)[kVectors], const float* x, V w0, V w1) {
+#if HWY_TARGET == HWY_AVX2
+  asm volatile("" ::: "memory");
+  const V all = hn::Set(F32(), *x);
+  asm("vfmadd231ps %1, %2, %0" : "+x"(sums[0].raw) : "x"(w0.raw), "x"(all.raw));
+  asm("vfmadd231ps %1, %2, %0" : "+x"(sums[1].raw) : "x"(w1.raw), "x"(all.raw));
+#else
+  const V all = hn::Set(F32(), *x);
+  sums[0] = hn::MulAdd(all, w0, sums[0]);
+  sums[1] = hn::MulAdd(all, w1, sums[1]);
+#endif
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace ingot::kernels
 HWY_AFTER_NAMESPACE();
