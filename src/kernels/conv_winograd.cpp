@@ -35,13 +35,13 @@ struct Plan {
              .width = gemm::tile().columns,
              .products = winograd::products(size)},
         tiles(m, a.y) {
-    constexpr int64_t kOwnFloats = 72 * 1024, kSharedFloats = 2048 * 1024, kMost = 48, kManyChannels = 192;
-    const int64_t tile = form.products * form.channels, rows = gemm::tile().rows;
-    const int64_t own = std::clamp(kOwnFloats / tile / rows * rows, rows, kMost);
+    constexpr int64_t kOwnFloats = 72 * 1024, kSharedFloats = 2048 * 1024, kManyChannels = 192;
+    const int64_t tile = form.products * form.channels, rows = gemm::tile().rows, most = 54 / rows * rows;
+    const int64_t own = std::clamp(kOwnFloats / tile / rows * rows, rows, most);
     shared = form.channels >= kManyChannels || tiles.count < 8 * own;
-    window = shared ? std::min(tiles.count, std::max(kMost, kSharedFloats / tile)) : tiles.count;
+    window = shared ? std::min(tiles.count, std::max(most, kSharedFloats / tile)) : tiles.count;
     window = Cut{tiles.count, parts_of(tiles.count, window)}.most();
-    chunk = Cut{window, parts_of(window, shared ? kMost : own)}.most();
+    chunk = even_part(window, shared ? most : own, rows);
   }
   int64_t chunks(int64_t count) const { return parts_of(count, chunk); }
 };
@@ -121,14 +121,18 @@ class Convolution {
     const int64_t width = form.block_width(), plane = p_.chunk * width;
     float* const sums = room.sums;
     const float* const weights = weights_ + form.block_at(block);
-    for (int q = 0; q < form.products; ++q)
+    for (int q = 0; q < form.products; ++q) {
+      const bool more = q + 1 < form.products;
       gemm::multiply({.rows = &rows,
+                      .row_distance = more ? form.channels : 0,
+                      .next_rows = places * form.channels,
                       .shape = {.taps = 1, .depth = form.channels},
                       .weights = weights + q * form.product_size(block),
                       .output = {.columns = form.columns(block), .data = sums + q * plane, .stride = width},
                       .offset = q * places * form.channels,
-                      .continues = q + 1 < form.products},
+                      .continues = more},
                      0, form.strips(block), room.partial);
+    }
     for (int64_t i = 0; i < count; ++i) write(first + i, sums + i * width, plane, block);
   }
 

@@ -106,7 +106,8 @@ class Sweep {
 
   void run(int64_t begin, int64_t end) {
     const int64_t floats = range_.panels * range_.height * p_.row_distance;
-    Shares following(range_.pointers[0] + floats, floats, (end - begin) * slices_.count);
+    const int64_t distance = p_.next_rows != 0 ? p_.next_rows : floats;
+    Shares following(range_.pointers[0] + p_.offset + distance, floats, (end - begin) * slices_.count);
     for (int64_t strip = begin; strip < end; ++strip) run_strip(strip, strip + 1 < end || p_.continues, following);
   }
 

@@ -83,7 +83,8 @@ struct Output {
 /// of the range. `sums` holds sums_size(panels) floats.
 struct Product {
   const Panels* rows;
-  int64_t row_distance = 0;  // in floats, of rows of one tap that lie evenly, and others behind them; else 0
+  int64_t row_distance = 0;  // in floats, of rows of one tap that lie evenly; 0: they do not, none are fetched ahead
+  int64_t next_rows = 0;     // from a row to the one that is fetched meanwhile; 0: those that lie behind a range's rows
   Weights shape;
   const float* weights;
   Output output;
