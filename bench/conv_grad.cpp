@@ -81,7 +81,7 @@ Kernel forward_kernel(std::function<bool(const Problem&)> supports, const Scratc
 }
 
 bool always(const Problem&) { return true; }
-bool can_filter(const Problem& p) { return conv_winograd_supports(p.forward()); }
+bool can_filter(const Problem& p) { return conv_winograd_supports(4, p.forward()); }
 bool can_filter_gradient(const Problem& p) { return conv_winograd_grad_supports(p.x, p.weight, p.g, p.geometry); }
 
 const std::vector<Pass>& passes() {

@@ -10,8 +10,8 @@ using kernels::ConvArgs;
 namespace {
 
 ConvKernel winograd(int m) {
-  return {"F(" + std::to_string(m) + ",3)",
-          kernels::conv_winograd_supports,
+  return {"winograd" + std::to_string(m),
+          [m](const ConvArgs& a) { return kernels::conv_winograd_supports(m, a); },
           [m](const ConvArgs& a) { return kernels::conv_winograd_packed_bytes(m, a); },
           [m](const ConvArgs& a, void* packed) { kernels::conv_winograd_pack(m, a, packed); },
           [m](const ConvArgs& a, const void*) { return kernels::conv_winograd_scratch(m, a); },

@@ -19,7 +19,7 @@ struct ConvKernel {
   std::function<size_t(const ingot::kernels::ConvArgs&, const void*)> scratch;
   std::function<void(const ingot::kernels::ConvArgs&, const void*, void*)> run;
 };
-/// oneDNN's, our products, Winograd's F(2,3) and F(4,3).
+/// oneDNN's, our products, Winograd's filtering with tiles of 2 and 4 results.
 const std::vector<ConvKernel>& conv_kernels();
 
 /// One kernel on one convolution, with a result, packed weights and scratch of its own.

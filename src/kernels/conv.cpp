@@ -43,7 +43,9 @@ Kernel choose(const ConvArgs& a) {
   if (conv_depthwise_supports(a)) return kDepthwise;
   if (!has_many_channels(a.weight, a.geometry) || !conv_gemm_supports(a)) return kOneDnn;
   if (is_pointwise(a.weight)) return kOneDnn;
-  return conv_winograd_supports(a) ? winograd_or(kGemm, a.y) : kGemm;
+  // Lines are left to engines, which transform their weights once.
+  const bool is_square = a.weight.shape[2] == a.weight.shape[3];
+  return is_square && conv_winograd_supports(4, a) ? winograd_or(kGemm, a.y) : kGemm;
 }
 
 Kernel choose_grad_input(const Array& g, const Array& weight, const ConvGeometry& geometry, const Array& dx) {

@@ -13,35 +13,38 @@
 namespace ingot::kernels {
 namespace {
 
+using winograd::Filter;
 using winograd::Form;
 
-/// What follows from the sizes alone. Tiles are numbered over all images.
+/// What follows from the sizes and the thread count. Tiles are numbered over all images.
 struct Plan {
-  int m, edge;
+  Filter filter;
   Form form;
   winograd::Tiles tiles;
   // Where few outputs are made of each channel's tile, a thread transforms its tiles for itself and makes all outputs
   // of them: they stay in its second-level cache. Else tiles are transformed for all threads, `window` of them at a
-  // time, and the threads share the outputs: the weights, which are large, are then read once a window.
+  // time, and the threads share the outputs: the weights, which are large, are then read once a window. Tiles of lines
+  // are small: these are shared only where they are too few for a job of each thread.
   bool shared;
   int64_t window;
   int64_t chunk;  // tiles of a job
 
   Plan(int size, const ConvArgs& a)
-      : m(size),
-        edge(winograd::edge(size)),
+      : filter(winograd::filter_of(size, a.weight)),
         form{.channels = a.weight.shape[1],
              .outputs = a.weight.shape[0],
              .width = gemm::tile().columns,
-             .products = winograd::products(size)},
-        tiles(m, a.y) {
+             .products = filter.products()},
+        tiles(filter.results(), a.y) {
     constexpr int64_t kOwnFloats = 72 * 1024, kSharedFloats = 2048 * 1024, kManyChannels = 192;
     const int64_t tile = form.products * form.channels, rows = gemm::tile().rows, most = 54 / rows * rows;
-    const int64_t own = std::clamp(kOwnFloats / tile / rows * rows, rows, most);
-    shared = form.channels >= kManyChannels || tiles.count < 8 * own;
+    const int64_t own = std::clamp(kOwnFloats / tile / rows * rows, rows, most), threads = num_threads();
+    shared = filter.is_line() ? tiles.count < threads * rows : form.channels >= kManyChannels || tiles.count < 8 * own;
     window = shared ? std::min(tiles.count, std::max(most, kSharedFloats / tile)) : tiles.count;
     window = Cut{tiles.count, parts_of(tiles.count, window)}.most();
-    chunk = even_part(window, shared ? most : own, rows);
+    int64_t chunks = parts_of(window, shared ? most : own);
+    if (filter.is_line() && !shared) chunks = parts_of(chunks, threads) * threads;
+    chunk = even_part(window, parts_of(window, chunks), rows);
   }
   int64_t chunks(int64_t count) const { return parts_of(count, chunk); }
 };
@@ -102,8 +105,8 @@ class Convolution {
     const auto [n, top, left] = p_.tiles.corner(tile);
     const Pads& pads = a_.geometry.padding;
     const float* pixels[winograd::kMostProducts];
-    winograd::point_to_square(a_.x, {n, top - pads.top, left - pads.left}, p_.edge, memory_.zeros, pixels);
-    winograd::transform(winograd::Transform::input, p_.m,
+    winograd::point_to_pixels(a_.x, {n, top - pads.top, left - pads.left}, p_.filter.pixels(), memory_.zeros, pixels);
+    winograd::transform(winograd::Transform::input, p_.filter,
                         {.in = pixels, .channels = p_.form.channels, .out = out, .plane = places * p_.form.channels});
   }
 
@@ -145,8 +148,8 @@ class Convolution {
                              .plane = plane,
                              .channels = p_.form.columns(block),
                              .bias = a_.bias ? a_.bias.as<float>() + column : nullptr,
-                             .rows = static_cast<int>(std::min<int64_t>(p_.m, a_.y.shape[2] - top)),
-                             .columns = static_cast<int>(std::min<int64_t>(p_.m, a_.y.shape[3] - left)),
+                             .rows = static_cast<int>(std::min(p_.tiles.size.h, a_.y.shape[2] - top)),
+                             .columns = static_cast<int>(std::min(p_.tiles.size.w, a_.y.shape[3] - left)),
                              .out = a_.y.as<float>() + n * v.image + top * v.row + left * v.pixel + column,
                              .out_row = v.row,
                              .out_pixel = v.pixel,
@@ -156,7 +159,7 @@ class Convolution {
                              .low = clip.low,
                              .high = clip.high};
     if (a_.residual) out.residual = a_.residual.as<float>() + n * r.image + top * r.row + left * r.pixel + column;
-    winograd::transform_output(p_.m, out);
+    winograd::transform_output(p_.filter, out);
     for (int i = 0; i < out.rows; ++i)
       gemm::activate_rows(a_.activation, a_.alpha, out.out + i * v.row, v.pixel, out.columns, out.channels);
   }
@@ -169,9 +172,16 @@ class Convolution {
 
 }  // namespace
 
-bool conv_winograd_supports(const ConvArgs& a) {
+bool conv_winograd_filters(int m, Pair kernel) {
+  if (kernel == Pair(3)) return true;
+  if (std::min(kernel.h, kernel.w) != 1) return false;
+  const int64_t taps = std::max(kernel.h, kernel.w);
+  return taps == 3 || (taps == 7 && m == 2);
+}
+
+bool conv_winograd_supports(int m, const ConvArgs& a) {
   const ConvGeometry& g = a.geometry;
-  return has_own_form(a) && a.weight.shape[2] == 3 && a.weight.shape[3] == 3 && g.stride == Pair(1) &&
+  return has_own_form(a) && conv_winograd_filters(m, {a.weight.shape[2], a.weight.shape[3]}) && g.stride == Pair(1) &&
          g.dilation == Pair(1) && g.groups == 1;
 }
 
@@ -213,7 +223,7 @@ void conv_winograd_unpacked(int m, const ConvArgs& args, void* memory) {
   const Plan p(m, args);
   Scratch scratch(memory);
   auto* const weights = scratch.array<float>(p.form.size());
-  winograd::transform_weights(m, args.weight, p.form, weights);
+  winograd::transform_weights(p.filter, args.weight, p.form, weights);
   run(args, p, weights, scratch);
 }
 

@@ -15,12 +15,13 @@
 namespace ingot::kernels {
 namespace {
 
+using winograd::Filter;
 using winograd::Transform;
 
 /// What follows from the sizes alone. Tiles are numbered over all images, and transformed a window at a time: it should
 /// stay in the last-level cache.
 struct Plan {
-  int m, edge;
+  Filter filter;
   int64_t products, channels, outputs;
   winograd::Tiles tiles;
   Cut windows;               // of the tiles
@@ -29,13 +30,12 @@ struct Plan {
   int64_t row_strip, column_strip;  // floats from one strip to the next
   int64_t size;                     // of the sums, [product][outputs][channels]
 
-  Plan(int size_of_tile, const Array& x, const Array& g)
-      : m(size_of_tile),
-        edge(winograd::edge(m)),
-        products(winograd::products(m)),
+  Plan(int m, const Array& x, const Array& g)
+      : filter{m, 3},
+        products(filter.products()),
         channels(x.shape[1]),
         outputs(g.shape[1]),
-        tiles(m, g),
+        tiles(filter.results(), g),
         row_width(outer::row_width()),
         width(gemm::tile().columns),
         row_strips(parts_of(outputs, row_width)),
@@ -85,7 +85,7 @@ class GradWeight {
         std::array<const float*, winograd::kMostProducts> in;
         for (int64_t q = 0; q < p_.products; ++q) in[q] = memory_.sums + (q * p_.outputs + o) * p_.channels;
         winograd::transform(
-            Transform::weight_sums, p_.m,
+            Transform::weight_sums, p_.filter,
             {.in = in.data(), .channels = p_.channels, .out = out + o * 9 * p_.channels, .plane = p_.channels});
       }
     });
@@ -97,8 +97,9 @@ class GradWeight {
   void transform_x(int64_t tile, float* out) const {
     std::array<const float*, winograd::kMostProducts> pixels;
     const auto [n, top, left] = p_.tiles.corner(tile);
-    winograd::point_to_square(x_, {n, top - padding_.top, left - padding_.left}, p_.edge, memory_.zeros, pixels.data());
-    winograd::transform(Transform::input, p_.m,
+    winograd::point_to_pixels(x_, {n, top - padding_.top, left - padding_.left}, p_.filter.pixels(), memory_.zeros,
+                              pixels.data());
+    winograd::transform(Transform::input, p_.filter,
                         {.in = pixels.data(),
                          .channels = p_.channels,
                          .out = out,
@@ -108,8 +109,8 @@ class GradWeight {
   }
   void transform_g(int64_t tile, float* out) const {
     std::array<const float*, winograd::kMostProducts> pixels;
-    winograd::point_to_square(g_, p_.tiles.corner(tile), p_.m, memory_.zeros, pixels.data());
-    winograd::transform(Transform::gradient, p_.m,
+    winograd::point_to_pixels(g_, p_.tiles.corner(tile), p_.filter.results(), memory_.zeros, pixels.data());
+    winograd::transform(Transform::gradient, p_.filter,
                         {.in = pixels.data(),
                          .channels = p_.outputs,
                          .out = out,

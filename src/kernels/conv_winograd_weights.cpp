@@ -11,48 +11,54 @@
 namespace ingot::kernels {
 namespace {
 
+using winograd::Filter;
+using winograd::filter_of;
 using winograd::Form;
 
 PackedHeader header_here(int m) { return PackedHeader::here(m == 2 ? PackedKind::winograd2 : PackedKind::winograd4); }
 
 Form form_of(int m, const Array& weight, int64_t width) {
-  return {.channels = weight.shape[1], .outputs = weight.shape[0], .width = width, .products = winograd::products(m)};
+  return {.channels = weight.shape[1],
+          .outputs = weight.shape[0],
+          .width = width,
+          .products = filter_of(m, weight).products()};
 }
-size_t bytes_of(const Form& form) {
-  return kPackedHeaderBytes + static_cast<size_t>(form.size() + form.outputs * form.channels * 9) * sizeof(float);
+size_t bytes_of(const Form& form, const Array& weight) {
+  return kPackedHeaderBytes + static_cast<size_t>(form.size() + weight.numel()) * sizeof(float);
 }
 
 /// The weights as they were, which lie behind the transformed ones.
-Array dense_weights(const Form& form, float* data) {
-  return row_major(data, DType::f32, {form.outputs, form.channels, 3, 3});
+Array dense_weights(const Array& weight, float* data) {
+  return row_major(data, DType::f32, {weight.shape[0], weight.shape[1], weight.shape[2], weight.shape[3]});
 }
 
 }  // namespace
 
-void winograd::transform_weights(int m, const Array& weight, const Form& form, float* to, bool exact) {
-  constexpr int64_t kChunk = 32;  // channels
+void winograd::transform_weights(const Filter& filter, const Array& weight, const Form& form, float* to, bool exact) {
+  constexpr int64_t kChunk = 32, kMostTaps = 9;  // kChunk: channels
+  const int64_t across = filter.kernel.w, taps = filter.kernel.h * across;
   const int64_t strips = (form.outputs + form.width - 1) / form.width;
   const auto& s = weight.strides;
   parallel_for(strips, 1, [&](int64_t begin, int64_t end) {
-    float taps[9 * kChunk * gemm::kMostColumns];  // [tap][channel][output]
+    float dense[kMostTaps * kChunk * gemm::kMostColumns];  // [tap][channel][output]
     for (int64_t strip = begin; strip < end; ++strip) {
       const int64_t block = strip / Form::kBlockStrips, first = strip * form.width;
       const int64_t count = std::min(form.width, form.outputs - first);
       float* const out = to + form.block_at(block) + strip % Form::kBlockStrips * form.channels * form.width;
       for (int64_t c = 0; c < form.channels; c += kChunk) {
         const int64_t channels = std::min(kChunk, form.channels - c), plane = channels * form.width;
-        const float* planes[9];
-        for (int64_t t = 0; t < 9; ++t) {
-          float* tap = taps + t * plane;
+        const float* planes[kMostTaps];
+        for (int64_t t = 0; t < taps; ++t) {
+          float* tap = dense + t * plane;
           planes[t] = tap;
-          const float* from = weight.as<float>() + first * s[0] + c * s[1] + t / 3 * s[2] + t % 3 * s[3];
+          const float* from = weight.as<float>() + first * s[0] + c * s[1] + t / across * s[2] + t % across * s[3];
           for (int64_t i = 0; i < channels; ++i, tap += form.width, from += s[1]) {
             for (int64_t j = 0; j < count; ++j) tap[j] = from[j * s[0]];
             std::fill(tap + count, tap + form.width, 0.0f);
           }
         }
         const auto run = exact ? transform_plain : transform;
-        run(Transform::weight, m,
+        run(Transform::weight, filter,
             {.in = planes, .channels = plane, .out = out + c * form.width, .plane = form.product_size(block)});
       }
     }
@@ -60,7 +66,7 @@ void winograd::transform_weights(int m, const Array& weight, const Form& form, f
 }
 
 size_t conv_winograd_packed_bytes(int m, const ConvArgs& args) {
-  return bytes_of(form_of(m, args.weight, header_here(m).width));
+  return bytes_of(form_of(m, args.weight, header_here(m).width), args.weight);
 }
 
 std::string conv_winograd_packed_format(int m) { return header_here(m).format(); }
@@ -68,19 +74,19 @@ std::string conv_winograd_packed_format(int m) { return header_here(m).format();
 void conv_winograd_pack(int m, const ConvArgs& args, void* packed) {
   const Form form = form_of(m, args.weight, header_here(m).width);
   float* const to = header_here(m).write(packed);
-  winograd::transform_weights(m, args.weight, form, to, /*exact=*/true);
-  copy_4d(args.weight, dense_weights(form, to + form.size()));
+  winograd::transform_weights(filter_of(m, args.weight), args.weight, form, to, /*exact=*/true);
+  copy_4d(args.weight, dense_weights(args.weight, to + form.size()));
 }
 
 void check_conv_winograd_packed(int m, const Array& weight, std::span<const std::byte> packed,
                                 std::string_view format) {
   check_packed(packed, header_here(m).kind, format, weight.numel(),
-               [&](int64_t width) { return bytes_of(form_of(m, weight, width)); });
+               [&](int64_t width) { return bytes_of(form_of(m, weight, width), weight); });
 }
 
 void conv_winograd_unpack(int m, const void* packed, const Array& weight) {
   const Form form = form_of(m, weight, PackedHeader::read(packed).width);
-  copy_4d(dense_weights(form, const_cast<float*>(packed_body(packed)) + form.size()), weight);
+  copy_4d(dense_weights(weight, const_cast<float*>(packed_body(packed)) + form.size()), weight);
 }
 
 }  // namespace ingot::kernels

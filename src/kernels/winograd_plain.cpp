@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <numbers>
 
 #include "kernels/winograd_transforms.h"
@@ -25,16 +26,44 @@ constexpr Matrix kOutput4{4, 6, {1, 1,     1,      1,     1,      0,  //
                                  0, a,     -a,     b,     -b,     0,  //
                                  0, 0.5,   0.5,    2,     2,      0,  //
                                  0, a / 2, -a / 2, 2 * b, -2 * b, 1}};
-// Rows of [1, x, x^2] / (the product of x's distances from the other points).
-constexpr double kA = 2 * 0.5 * (0.5 - 2), kB = 2 * 2 * (2 - 0.5);
-constexpr Matrix kWeight4{6,
-                          3,
-                          {1, 0, 0,                    //
-                           1 / kA, a / kA, 0.5 / kA,   //
-                           1 / kA, -a / kA, 0.5 / kA,  //
-                           1 / kB, b / kB, 2 / kB,     //
-                           1 / kB, -b / kB, 2 / kB,    //
-                           0, 0, 1}};
+// F(2,7) is on 0, +-1/2, +-1, +-2, infinity, where A and B^T are exact: others, with as many, err no less.
+constexpr Matrix kInput27{8, 8, {-1, 0,    5.25, 0,     -5.25, 0,     1, 0,  //
+                                 0,  2,    4,    -2.5,  -5,    0.5,   1, 0,  //
+                                 0,  -2,   4,    2.5,   -5,    -0.5,  1, 0,  //
+                                 0,  1,    1,    -4.25, -4.25, 1,     1, 0,  //
+                                 0,  -1,   1,    4.25,  -4.25, -1,    1, 0,  //
+                                 0,  0.5,  0.25, -2.5,  -1.25, 2,     1, 0,  //
+                                 0,  -0.5, 0.25, 2.5,   -1.25, -2,    1, 0,  //
+                                 0,  -1,   0,    5.25,  0,     -5.25, 0, 1}};
+constexpr Matrix kOutput27{2,
+                           8,
+                           {1, 1, 1, 1, 1, 1, 1, 0,  //
+                            0, 0.5, -0.5, 1, -1, 2, -2, 1}};
+
+/// Rows of [1, x, x^2, ...] / (the product of x's distances from the other points), the last of infinity.
+constexpr Matrix weights_on(std::initializer_list<double> points, int taps) {
+  Matrix g{static_cast<int>(points.size()) + 1, taps, {}};
+  double* row = g.values;
+  for (const double x : points) {
+    double value = 1;
+    for (const double other : points) value /= other == x ? 1 : x - other;
+    for (int t = 0; t < taps; ++t, value *= x) row[t] = value;
+    row += taps;
+  }
+  row[taps - 1] = 1;
+  return g;
+}
+constexpr Matrix kWeight4 = weights_on({0, a, -a, b, -b}, 3), kWeight27 = weights_on({0, 0.5, -0.5, 1, -1, 2, -2}, 7);
+
+struct Matrices {
+  Matrix input, weight, output;
+};
+const Matrices& matrices_of(int m, int taps) {
+  static constexpr Matrices kThree2{kInput2, kWeight2, kOutput2}, kThree4{kInput4, kWeight4, kOutput4},
+      kSeven2{kInput27, kWeight27, kOutput27};
+  if (taps == 7) return kSeven2;
+  return m == 2 ? kThree2 : kThree4;
+}
 
 Matrix transposed(const Matrix& x) {
   Matrix out{x.columns, x.rows, {}};
@@ -43,8 +72,15 @@ Matrix transposed(const Matrix& x) {
   return out;
 }
 
-/// out = L in L^T.
-void sandwich(const Matrix& l, const double* in, double* out) {
+/// out = L in L^T; of a line L in.
+void apply(const Matrix& l, bool is_line, const double* in, double* out) {
+  if (is_line) {
+    for (int i = 0; i < l.rows; ++i) {
+      out[i] = 0;
+      for (int k = 0; k < l.columns; ++k) out[i] += l.values[i * l.columns + k] * in[k];
+    }
+    return;
+  }
   double half[kMostProducts];  // L in
   for (int i = 0; i < l.rows; ++i)
     for (int j = 0; j < l.columns; ++j) {
@@ -61,42 +97,46 @@ void sandwich(const Matrix& l, const double* in, double* out) {
 
 }  // namespace
 
-Matrix output_matrix(int m) { return m == 2 ? kOutput2 : kOutput4; }
+Matrix output_matrix(int m, int taps) { return matrices_of(m, taps).output; }
 
-Matrix matrix_of(Transform which, int m) {
+Matrix matrix_of(Transform which, int m, int taps) {
+  const Matrices& all = matrices_of(m, taps);
   switch (which) {
     case Transform::input:
-      return m == 2 ? kInput2 : kInput4;
+      return all.input;
     case Transform::weight:
-      return m == 2 ? kWeight2 : kWeight4;
+      return all.weight;
     case Transform::gradient:
-      return transposed(output_matrix(m));
+      return transposed(all.output);
     case Transform::weight_sums:
-      return transposed(matrix_of(Transform::weight, m));
+      return transposed(all.weight);
   }
   __builtin_unreachable();
 }
 
-void transform_plain(Transform which, int m, const Planes& p) {
-  const Matrix l = matrix_of(which, m);
+void transform_plain(Transform which, const Filter& filter, const Planes& p) {
+  const Matrix l = matrix_of(which, filter.m, filter.taps());
+  const bool is_line = filter.is_line();
+  const int size = is_line ? l.columns : l.columns * l.columns, results = is_line ? l.rows : l.rows * l.rows;
   double in[kMostProducts], out[kMostProducts];
   for (int64_t c = 0; c < p.channels; ++c) {
-    for (int i = 0; i < l.columns * l.columns; ++i) in[i] = static_cast<double>(p.in[i][c]);
-    sandwich(l, in, out);
-    for (int i = 0; i < l.rows * l.rows; ++i)
+    for (int i = 0; i < size; ++i) in[i] = static_cast<double>(p.in[i][c]);
+    apply(l, is_line, in, out);
+    for (int i = 0; i < results; ++i)
       p.out[i * p.plane + c / p.width * p.strip + c % p.width] = static_cast<float>(out[i]);
   }
 }
 
-void transform_output_plain(int m, const OutputTile& t) {
-  const Matrix l = output_matrix(m);
+void transform_output_plain(const Filter& filter, const OutputTile& t) {
+  const Matrix l = output_matrix(filter.m, filter.taps());
+  const int64_t across = filter.results().w;
   double in[kMostProducts], out[kMostProducts];
   for (int64_t c = 0; c < t.channels; ++c) {
-    for (int p = 0; p < products(m); ++p) in[p] = static_cast<double>(t.sums[p * t.plane + c]);
-    sandwich(l, in, out);
+    for (int p = 0; p < filter.products(); ++p) in[p] = static_cast<double>(t.sums[p * t.plane + c]);
+    apply(l, filter.is_line(), in, out);
     for (int i = 0; i < t.rows; ++i)
       for (int j = 0; j < t.columns; ++j) {
-        double y = out[i * m + j];
+        double y = out[i * across + j];
         if (t.bias != nullptr) y += static_cast<double>(t.bias[c]);
         if (t.residual != nullptr) y += static_cast<double>(t.residual[i * t.residual_row + j * t.residual_pixel + c]);
         t.out[i * t.out_row + j * t.out_pixel + c] = std::min(t.high, std::max(t.low, static_cast<float>(y)));

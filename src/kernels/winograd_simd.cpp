@@ -24,11 +24,11 @@ constexpr float kA = std::numbers::sqrt2_v<float> / 2, kB = std::numbers::sqrt2_
 HWY_INLINE V constant(float v) { return hn::Set(F32(), v); }
 
 /// out[0], out[step], ... = L d for the matrices of winograd_plain.cpp, in as few operations as can be.
-template <int M>
+template <int M, int R>
 struct Lines;
 
 template <>
-struct Lines<2> {
+struct Lines<2, 3> {
   static HWY_INLINE void input(const V (&d)[4], V* out, int step) {
     out[0] = hn::Sub(d[0], d[2]);
     out[step] = hn::Add(d[1], d[2]);
@@ -61,7 +61,7 @@ struct Lines<2> {
 };
 
 template <>
-struct Lines<4> {
+struct Lines<4, 3> {
   // What the weights of the points +-a and +-b are divided by.
   static constexpr float kOfA = -1 / 1.5f, kOfB = 1 / 6.0f;
 
@@ -114,64 +114,164 @@ struct Lines<4> {
   }
 };
 
-/// From kIn x kIn to kOut x kOut.
-template <int kIn, int kOut, void (*kLine)(const V (&)[kIn], V*, int)>
-void square(const Planes& p) {
+template <>
+struct Lines<2, 7> {
+  // What the weights of the points +-1/2, +-1 and +-2 are divided by.
+  static constexpr float kOfHalf = 32 / 45.0f, kOfOne = -1 / 4.5f, kOfTwo = 1 / 90.0f;
+
+  /// The two points +-x, the squares of the others having `sum` and `product`.
+  static HWY_INLINE void pair(float x, float sum, float product, const V (&d)[8], V* out, int step) {
+    const V even = hn::MulAdd(constant(product), d[2], hn::NegMulAdd(constant(sum), d[4], d[6]));
+    const V odd = hn::MulAdd(constant(product), d[1], hn::NegMulAdd(constant(sum), d[3], d[5]));
+    out[0] = hn::MulAdd(constant(x), odd, even);
+    out[step] = hn::NegMulAdd(constant(x), odd, even);
+  }
+  static HWY_INLINE void input(const V (&d)[8], V* out, int step) {
+    const V sum = constant(5.25f);
+    out[0] = hn::MulAdd(sum, hn::Sub(d[2], d[4]), hn::Sub(d[6], d[0]));
+    pair(0.5f, 5, 4, d, out + step, step);
+    pair(1, 4.25f, 1, d, out + 3 * step, step);
+    pair(2, 1.25f, 0.25f, d, out + 5 * step, step);
+    out[7 * step] = hn::MulAdd(sum, hn::Sub(d[3], d[5]), hn::Sub(d[7], d[1]));
+  }
+  static HWY_INLINE void output(const V (&s)[8], V* out, int step) {
+    const V sums = hn::Add(hn::Add(hn::Add(s[1], s[2]), hn::Add(s[3], s[4])), hn::Add(s[5], s[6]));
+    const V ends = hn::MulAdd(constant(2), hn::Sub(s[5], s[6]), s[7]);
+    out[0] = hn::Add(s[0], sums);
+    out[step] = hn::MulAdd(constant(0.5f), hn::Sub(s[1], s[2]), hn::Add(hn::Sub(s[3], s[4]), ends));
+  }
+  /// At +-x, over the products of its distances from the other points.
+  static HWY_INLINE void weight_pair(float x, float over, const V (&w)[7], V* out, int step) {
+    const V square = constant(x * x);
+    const V even = hn::MulAdd(square, hn::MulAdd(square, hn::MulAdd(square, w[6], w[4]), w[2]), w[0]);
+    const V odd = hn::MulAdd(square, hn::MulAdd(square, w[5], w[3]), w[1]);
+    const V all = hn::Mul(constant(over), even), scale = constant(over * x);
+    out[0] = hn::MulAdd(scale, odd, all);
+    out[step] = hn::NegMulAdd(scale, odd, all);
+  }
+  static HWY_INLINE void weight(const V (&w)[7], V* out, int step) {
+    out[0] = hn::Neg(w[0]);
+    weight_pair(0.5f, kOfHalf, w, out + step, step);
+    weight_pair(1, kOfOne, w, out + 3 * step, step);
+    weight_pair(2, kOfTwo, w, out + 5 * step, step);
+    out[7 * step] = w[6];
+  }
+};
+
+/// Calls work(c, count, to) for each vector of channels: the first of them, how many there are, where results go.
+template <class F>
+HWY_INLINE void for_vectors(const Planes& p, const F& work) {
   for (int64_t first = 0; first < p.channels; first += p.width) {
     float* const to = p.out + first / p.width * p.strip;
     const int64_t end = std::min(p.channels - first, p.width);
-    for (int64_t c = 0; c < end; c += kLanes) {
-      const int64_t count = end - c;
-      V half[kOut * kIn];  // L d
-      INGOT_UNROLL
-      for (int j = 0; j < kIn; ++j) {
-        V d[kIn];
-        INGOT_UNROLL
-        for (int i = 0; i < kIn; ++i) d[i] = read_some(p.in[i * kIn + j] + first + c, count);
-        kLine(d, half + j, kIn);
-      }
-      INGOT_UNROLL
-      for (int i = 0; i < kOut; ++i) {
-        V d[kIn], out[kOut];
-        INGOT_UNROLL
-        for (int j = 0; j < kIn; ++j) d[j] = half[i * kIn + j];
-        kLine(d, out, 1);
-        INGOT_UNROLL
-        for (int j = 0; j < kOut; ++j) write_some(out[j], to + (i * kOut + j) * p.plane + c, count);
-      }
-    }
+    for (int64_t c = 0; c < end; c += kLanes) work(first + c, end - c, to + c);
   }
 }
 
+/// From kIn to kOut.
+template <int kIn, int kOut, void (*kLine)(const V (&)[kIn], V*, int)>
+void line(const Planes& p) {
+  for_vectors(p, [&](int64_t c, int64_t count, float* to) HWY_ATTR {
+    V d[kIn], out[kOut];
+    INGOT_UNROLL
+    for (int i = 0; i < kIn; ++i) d[i] = read_some(p.in[i] + c, count);
+    kLine(d, out, 1);
+    INGOT_UNROLL
+    for (int i = 0; i < kOut; ++i) write_some(out[i], to + i * p.plane, count);
+  });
+}
+
+/// From kIn x kIn to kOut x kOut.
+template <int kIn, int kOut, void (*kLine)(const V (&)[kIn], V*, int)>
+void square(const Planes& p) {
+  for_vectors(p, [&](int64_t c, int64_t count, float* to) HWY_ATTR {
+    V half[kOut * kIn];  // L d
+    INGOT_UNROLL
+    for (int j = 0; j < kIn; ++j) {
+      V d[kIn];
+      INGOT_UNROLL
+      for (int i = 0; i < kIn; ++i) d[i] = read_some(p.in[i * kIn + j] + c, count);
+      kLine(d, half + j, kIn);
+    }
+    INGOT_UNROLL
+    for (int i = 0; i < kOut; ++i) {
+      V d[kIn], out[kOut];
+      INGOT_UNROLL
+      for (int j = 0; j < kIn; ++j) d[j] = half[i * kIn + j];
+      kLine(d, out, 1);
+      INGOT_UNROLL
+      for (int j = 0; j < kOut; ++j) write_some(out[j], to + (i * kOut + j) * p.plane, count);
+    }
+  });
+}
+
+template <int M, int R>
+void transform_line(Transform which, const Planes& p) {
+  constexpr int kEdge = M + R - 1;
+  which == Transform::input ? line<kEdge, kEdge, Lines<M, R>::input>(p) : line<R, kEdge, Lines<M, R>::weight>(p);
+}
+
 template <int M>
-void transform_of(Transform which, const Planes& p) {
-  constexpr int kEdge = edge(M);
+void transform_square(Transform which, const Planes& p) {
+  constexpr int kEdge = M + 2;
   switch (which) {
     case Transform::input:
-      return square<kEdge, kEdge, Lines<M>::input>(p);
+      return square<kEdge, kEdge, Lines<M, 3>::input>(p);
     case Transform::weight:
-      return square<3, kEdge, Lines<M>::weight>(p);
+      return square<3, kEdge, Lines<M, 3>::weight>(p);
     case Transform::gradient:
-      return square<M, kEdge, Lines<M>::gradient>(p);
+      return square<M, kEdge, Lines<M, 3>::gradient>(p);
     case Transform::weight_sums:
-      return square<kEdge, 3, Lines<M>::weight_sums>(p);
+      return square<kEdge, 3, Lines<M, 3>::weight_sums>(p);
+  }
+}
+
+/// Results along a line of an output tile, whichever way it lies.
+struct OutputLine {
+  float* out;
+  int64_t step;
+  const float* residual;
+  int64_t residual_step;
+  int count;
+};
+template <int M>
+HWY_INLINE void write_line(const OutputTile& t, const V (&y)[M], int64_t c, const OutputLine& line) {
+  const int64_t count = t.channels - c;
+  const V bias = t.bias == nullptr ? hn::Zero(F32()) : read_some(t.bias + c, count);
+  INGOT_UNROLL
+  for (int j = 0; j < M; ++j) {
+    if (j >= line.count) break;
+    V v = hn::Add(y[j], bias);
+    if (line.residual != nullptr) v = hn::Add(v, read_some(line.residual + j * line.residual_step + c, count));
+    write_some(clip(v, constant(t.low), constant(t.high)), line.out + j * line.step + c, count);
+  }
+}
+
+template <int M, int R>
+void output_line(const OutputTile& t, bool across) {
+  constexpr int kEdge = M + R - 1;
+  const OutputLine along = across ? OutputLine{t.out, t.out_pixel, t.residual, t.residual_pixel, t.columns}
+                                  : OutputLine{t.out, t.out_row, t.residual, t.residual_row, t.rows};
+  for (int64_t c = 0; c < t.channels; c += kLanes) {
+    V s[kEdge], out[M];
+    INGOT_UNROLL
+    for (int i = 0; i < kEdge; ++i) s[i] = read_some(t.sums + i * t.plane + c, t.channels - c);
+    Lines<M, R>::output(s, out, 1);
+    write_line(t, out, c, along);
   }
 }
 
 template <int M>
-void output_tile(const OutputTile& t) {
-  constexpr int kEdge = edge(M);
-  const V low = constant(t.low), high = constant(t.high);
+void output_square(const OutputTile& t) {
+  constexpr int kEdge = M + 2;
   for (int64_t c = 0; c < t.channels; c += kLanes) {
-    const int64_t count = t.channels - c;
-    const V bias = t.bias == nullptr ? hn::Zero(F32()) : read_some(t.bias + c, count);
     V half[M * kEdge];  // A^T s
     INGOT_UNROLL
     for (int j = 0; j < kEdge; ++j) {
       V s[kEdge];
       INGOT_UNROLL
-      for (int i = 0; i < kEdge; ++i) s[i] = read_some(t.sums + (i * kEdge + j) * t.plane + c, count);
-      Lines<M>::output(s, half + j, kEdge);
+      for (int i = 0; i < kEdge; ++i) s[i] = read_some(t.sums + (i * kEdge + j) * t.plane + c, t.channels - c);
+      Lines<M, 3>::output(s, half + j, kEdge);
     }
     INGOT_UNROLL
     for (int i = 0; i < M; ++i) {
@@ -179,23 +279,24 @@ void output_tile(const OutputTile& t) {
       V s[kEdge], out[M];
       INGOT_UNROLL
       for (int j = 0; j < kEdge; ++j) s[j] = half[i * kEdge + j];
-      Lines<M>::output(s, out, 1);
-      INGOT_UNROLL
-      for (int j = 0; j < M; ++j) {
-        if (j >= t.columns) break;
-        V y = hn::Add(out[j], bias);
-        if (t.residual != nullptr)
-          y = hn::Add(y, read_some(t.residual + i * t.residual_row + j * t.residual_pixel + c, count));
-        write_some(clip(y, low, high), t.out + i * t.out_row + j * t.out_pixel + c, count);
-      }
+      Lines<M, 3>::output(s, out, 1);
+      const float* const residual = t.residual == nullptr ? nullptr : t.residual + i * t.residual_row;
+      write_line(t, out, c, {t.out + i * t.out_row, t.out_pixel, residual, t.residual_pixel, t.columns});
     }
   }
 }
 
-void transform(Transform which, int m, const Planes& p) {
-  m == 2 ? transform_of<2>(which, p) : transform_of<4>(which, p);
+void transform(Transform which, const Filter& f, const Planes& p) {
+  if (!f.is_line()) return f.m == 2 ? transform_square<2>(which, p) : transform_square<4>(which, p);
+  if (f.taps() == 7) return transform_line<2, 7>(which, p);
+  f.m == 2 ? transform_line<2, 3>(which, p) : transform_line<4, 3>(which, p);
 }
-void transform_output(int m, const OutputTile& t) { m == 2 ? output_tile<2>(t) : output_tile<4>(t); }
+void transform_output(const Filter& f, const OutputTile& t) {
+  if (!f.is_line()) return f.m == 2 ? output_square<2>(t) : output_square<4>(t);
+  const bool across = f.kernel.h == 1;
+  if (f.taps() == 7) return output_line<2, 7>(t, across);
+  f.m == 2 ? output_line<2, 3>(t, across) : output_line<4, 3>(t, across);
+}
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -208,8 +309,10 @@ namespace ingot::kernels::winograd {
 HWY_EXPORT(transform);
 HWY_EXPORT(transform_output);
 
-void transform(Transform which, int m, const Planes& planes) { INGOT_DISPATCH(transform)(which, m, planes); }
-void transform_output(int m, const OutputTile& tile) { INGOT_DISPATCH(transform_output)(m, tile); }
+void transform(Transform which, const Filter& filter, const Planes& planes) {
+  INGOT_DISPATCH(transform)(which, filter, planes);
+}
+void transform_output(const Filter& filter, const OutputTile& tile) { INGOT_DISPATCH(transform_output)(filter, tile); }
 
 }  // namespace ingot::kernels::winograd
 #endif

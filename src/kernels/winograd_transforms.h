@@ -1,23 +1,37 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
+
+#include "ingot/geometry.h"
 
 /// The transforms of conv_winograd.h, one tile at a time, on all channels. Internal to winograd*.cpp.
 namespace ingot::kernels::winograd {
 
-/// F(m x m, 3 x 3): a tile gives m x m results of (m + 2) x (m + 2) pixels, by that many products.
-constexpr int edge(int m) { return m + 2; }
-constexpr int products(int m) { return edge(m) * edge(m); }
-inline constexpr int kMostProducts = products(4);
+/// Along an axis on which the kernel has r > 1 taps, F(m, r): m results of edge = m + r - 1 pixels. So a square
+/// kernel's tile gives m x m results, one of a row or a column of taps a line of m, each by as many products as it has
+/// pixels.
+struct Filter {
+  int m;
+  Pair kernel;
+
+  constexpr int taps() const { return static_cast<int>(std::max(kernel.h, kernel.w)); }
+  constexpr int edge() const { return m + taps() - 1; }
+  constexpr bool is_line() const { return kernel.h == 1 || kernel.w == 1; }
+  constexpr Pair results() const { return {kernel.h == 1 ? 1 : m, kernel.w == 1 ? 1 : m}; }
+  constexpr Pair pixels() const { return {results().h + kernel.h - 1, results().w + kernel.w - 1}; }
+  constexpr int products() const { return static_cast<int>(pixels().h * pixels().w); }
+};
+inline constexpr int kMostProducts = Filter{4, 3}.products();
 
 /// L d L^T for a square d of each channel, in the terms of y = A^T [(G w G^T) * (B^T d B)] A and of its gradient in w,
-/// G^T [(A g A^T) * (B^T d B)] G.
+/// G^T [(A g A^T) * (B^T d B)] G. For a line d, L d.
 enum class Transform {
   input,        // L = B^T, edge x edge: pixels
-  weight,       // G, edge x 3: a filter
-  gradient,     // A, edge x m: a tile of the gradient of y
-  weight_sums,  // G^T, 3 x edge: products of the two, summed over tiles
+  weight,       // G, edge x r: a filter
+  gradient,     // A, edge x m: a tile of the gradient of y; squares only
+  weight_sums,  // G^T, r x edge: products of the two, summed over tiles; squares only
 };
 
 /// in[i][c] is element i of d, row by row. Element p of the result goes to out[p * plane + c / width * strip + c %
@@ -29,11 +43,11 @@ struct Planes {
   int64_t plane;
   int64_t width = std::numeric_limits<int64_t>::max(), strip = 0;
 };
-void transform(Transform which, int m, const Planes& planes);
-void transform_plain(Transform which, int m, const Planes& planes);
+void transform(Transform which, const Filter& filter, const Planes& planes);
+void transform_plain(Transform which, const Filter& filter, const Planes& planes);
 
-/// y = clip(A^T s A + bias + residual, low, high), s[p] being sums[p * plane + c]. Of the m x m results those in the
-/// first `rows` rows and `columns` columns are written.
+/// y = clip(A^T s A + bias + residual, low, high), or A^T s of a line, s[p] being sums[p * plane + c]. Of the results
+/// those in the first `rows` rows and `columns` columns are written.
 struct OutputTile {
   const float* sums;
   int64_t plane, channels;
@@ -45,15 +59,15 @@ struct OutputTile {
   int64_t residual_row, residual_pixel;
   float low, high;
 };
-void transform_output(int m, const OutputTile& tile);
-void transform_output_plain(int m, const OutputTile& tile);
+void transform_output(const Filter& filter, const OutputTile& tile);
+void transform_output_plain(const Filter& filter, const OutputTile& tile);
 
 /// L, row by row.
 struct Matrix {
   int rows, columns;
-  double values[36];
+  double values[64];
 };
-Matrix matrix_of(Transform which, int m);
-Matrix output_matrix(int m);  // A^T, m x edge
+Matrix matrix_of(Transform which, int m, int taps);
+Matrix output_matrix(int m, int taps);  // A^T, m x edge
 
 }  // namespace ingot::kernels::winograd

@@ -6,8 +6,10 @@
 #include "base/array.h"
 #include "kernels/winograd_transforms.h"
 
-/// How transformed weights lie. Internal to winograd*.cpp.
+/// Filters of weights, and how transformed weights lie. Internal to winograd*.cpp.
 namespace ingot::kernels::winograd {
+
+inline Filter filter_of(int m, const Array& weight) { return {m, {weight.shape[2], weight.shape[3]}}; }
 
 /// [block][product][strip][channel][width]: a block is of a few strips, each of `width` outputs, the last filled up
 /// with zeros.
@@ -26,7 +28,7 @@ struct Form {
   int64_t size() const { return (outputs + width - 1) / width * products * channels * width; }
 };
 
-/// Weights [outputs, channels, 3, 3] of any strides in this form; `exact`: by the plain transform, in f64.
-void transform_weights(int m, const Array& weight, const Form& form, float* to, bool exact = false);
+/// Weights [outputs, channels, KH, KW] of any strides in this form; `exact`: by the plain transform, in f64.
+void transform_weights(const Filter& filter, const Array& weight, const Form& form, float* to, bool exact = false);
 
 }  // namespace ingot::kernels::winograd

@@ -97,13 +97,13 @@ struct Depthwise {
   static void unpack(const void* packed, int64_t, const Array& dense) { kernels::conv_depthwise_unpack(packed, dense); }
 };
 
-/// Products for 3x3 convolutions with fewer multiplications and more rounding.
+/// Products with fewer multiplications and more rounding, for 3x3 convolutions and some along one axis.
 template <int m>
 struct Winograd {
   static constexpr std::string_view kName = m == 2 ? "winograd2" : "winograd4";
   static constexpr bool kFastMath = true, kVaries = false;
   static bool takes_slices(const Spec& weight, int64_t groups) { return takes_slices_ungrouped(weight, groups); }
-  static bool supports(const kernels::ConvArgs& a) { return kernels::conv_winograd_supports(a); }
+  static bool supports(const kernels::ConvArgs& a) { return kernels::conv_winograd_supports(m, a); }
   static size_t scratch(const kernels::ConvArgs& a, const void*) { return kernels::conv_winograd_scratch(m, a); }
   static void run(const kernels::ConvArgs& a, const void* packed, void* scratch) {
     kernels::conv_winograd(m, a, packed, scratch);
@@ -112,7 +112,8 @@ struct Winograd {
   static std::string form(const kernels::ConvArgs&) { return kernels::conv_winograd_packed_format(m); }
   static void pack(const kernels::ConvArgs& a, void* packed) { kernels::conv_winograd_pack(m, a, packed); }
   static void check(const Array& weight, int64_t groups, std::span<const std::byte> packed, std::string_view form) {
-    CHECK(weight.shape[2] == 3 && weight.shape[3] == 3 && groups == 1, "'{}' packs 3x3 weights of one group", form);
+    CHECK(kernels::conv_winograd_filters(m, {weight.shape[2], weight.shape[3]}) && groups == 1,
+          "'{}' packs no {}x{} weights of {} groups", form, weight.shape[2], weight.shape[3], groups);
     kernels::check_conv_winograd_packed(m, weight, packed, form);
   }
   static void unpack(const void* packed, int64_t, const Array& dense) {

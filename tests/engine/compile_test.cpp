@@ -182,6 +182,33 @@ TEST(Compile, FastMathMayFilterByWinograd) {
   }
 }
 
+TEST(Compile, FastMathMayFilterLinesByWinograd) {
+  const Tensor across = random({6, 4, 1, 7}, 1), down = random({5, 6, 3, 1}, 2);
+  const Graph graph = traced(
+      [&](const Tensors& in) {
+        const Tensor lines = relu(conv2d(in[0], across, {}, {.padding = {0, 3, 0, 3}}));
+        return Tensors{conv2d(lines, down, {}, {.padding = {1, 0, 1, 0}})};
+      },
+      {{4, 4, 9, 8}});
+  BuildReport report;
+  compile(graph, {.math = Math::fast}, &report);
+  ASSERT_EQ(report.tactics.size(), 2U);
+  EXPECT_EQ(report.tactics[0].times.size(), 4U);  // 1x7 has winograd2
+  EXPECT_EQ(report.tactics[1].times.size(), 5U);  // 3x1 has both
+  const std::string first = report.tactics[0].step, second = report.tactics[1].step;
+  const auto path = temporary("lines.ingot");
+  for (const char* tactic : {"winograd2", "winograd4"}) {
+    const Engine engine =
+        compile(graph, {.math = Math::fast, .forced_tactics = {{first, "winograd2"}, {second, tactic}}}, &report);
+    EXPECT_EQ(report.tactics[1].chosen, tactic);
+    expect_runs_as(engine, graph, {1, 3});
+    engine.save(path);
+    expect_runs_as(Engine::load(path), graph, {2});
+  }
+  EXPECT_THAT([&] { compile(graph, {.math = Math::fast, .forced_tactics = {{first, "winograd4"}}}); },
+              ThrowsMessage<Error>(HasSubstr("'winograd4' does not support this call")));
+}
+
 TEST(Compile, OneWeightOfTwoConvolutionsIsPackedOnce) {
   const Tensor w = random({4, 4, 3, 3}, 1);
   const Graph graph = traced(

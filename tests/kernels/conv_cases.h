@@ -69,6 +69,23 @@ inline const Shape kThreeByThree[] = {
     {9, 24, 40, 37, 24, {3, 3}, {.padding = 1}},
 };
 
+/// Those that it has along one axis.
+inline const Shape kLines[] = {
+    {2, 3, 17, 13, 8, {1, 3}, {.padding = {0, 1, 0, 1}}},
+    {1, 16, 8, 8, 32, {3, 1}, {.padding = {1, 0, 1, 0}}},
+    {3, 5, 7, 13, 17, {1, 3}, {.padding = {1, 0, 2, 1}}},
+    {2, 260, 5, 6, 33, {3, 1}, {}},
+    {1, 33, 1, 3, 70, {1, 3}, {}},
+    {2, 3, 5, 5, 8, {3, 1}, {.padding = 6}},
+    {1, 16, 17, 17, 32, {1, 7}, {.padding = {0, 3, 0, 3}}},
+    {2, 5, 17, 13, 17, {7, 1}, {.padding = {3, 0, 3, 0}}},
+    {2, 160, 14, 13, 40, {1, 7}, {.padding = {1, 2, 0, 4}}},
+    {2, 200, 7, 9, 33, {7, 1}, {}},
+    {1, 1, 7, 1, 1, {7, 1}, {}},
+    {2, 3, 5, 5, 8, {1, 7}, {.padding = 9}},
+    {9, 24, 40, 37, 24, {7, 1}, {.padding = {3, 0, 3, 0}}},
+};
+
 inline int64_t extent(int64_t size, int64_t pads, int64_t kernel, int64_t stride, int64_t dilation) {
   return (size + pads - dilation * (kernel - 1) - 1) / stride + 1;
 }
