@@ -1,5 +1,5 @@
 // How far each convolution kernel's sums are from those in f64, on normal data: oneDNN's, our products, and what fast
-// math adds, Winograd's F(2,3) and F(4,3). Prints rows of docs/accuracy.md: the root mean square of the error, and
+// math adds, Winograd's filtering. Prints rows of docs/accuracy.md: the root mean square of the error, and
 // behind it the largest error of a value, both relative to the root mean square of the results. Usage: bench_accuracy.
 #include <algorithm>
 #include <cmath>
@@ -24,11 +24,11 @@ struct Problem {
   std::vector<int64_t> x, weight, y;
   ConvGeometry geometry;
 
-  Problem(int64_t kernel, int64_t channels, int64_t side)
+  Problem(Pair kernel, int64_t channels, int64_t side)
       : x{1, channels, side, side},
-        weight{kOutputs, channels, kernel, kernel},
+        weight{kOutputs, channels, kernel.h, kernel.w},
         y{1, kOutputs, side, side},
-        geometry{.padding = kernel / 2} {}
+        geometry{.padding = {kernel.h / 2, kernel.w / 2, kernel.h / 2, kernel.w / 2}} {}
 };
 
 template <class T>
@@ -60,12 +60,12 @@ Error error_of(const Values<float>& got, const Values<double>& exact) {
   return {std::sqrt(squares / size), largest / std::sqrt(size / static_cast<double>(exact.size()))};
 }
 
-void print_row(int64_t kernel, int64_t channels, int64_t side) {
+void print_row(Pair kernel, int64_t channels, int64_t side) {
   const Problem p(kernel, channels, side);
   Values<float> x = random_values(p.x, 1), weight = random_values(p.weight, 1), y;
   const Values<double> exact = in_f64(p, x, weight);
   const ConvArgs args = args_of(p, x, weight, y);
-  std::printf("| %lldx%lld | %4lld | %3lld |", static_cast<long long>(kernel), static_cast<long long>(kernel),
+  std::printf("| %lldx%lld | %4lld | %3lld |", static_cast<long long>(kernel.h), static_cast<long long>(kernel.w),
               static_cast<long long>(channels), static_cast<long long>(side));
   for (const ConvKernel& k : conv_kernels()) {
     if (!k.supports(args)) {
@@ -87,7 +87,7 @@ int main() {
   std::printf("| kernel | channels | plane |");
   for (const ConvKernel& k : conv_kernels()) std::printf(" %-16s |", k.name.c_str());
   std::printf("\n");
-  for (const int64_t kernel : {1, 3})
+  for (const Pair kernel : {Pair(1), Pair(3), Pair(1, 3), Pair(1, 7)})
     for (const int64_t channels : {16, 64, 256, 1024, 2048})
       for (const int64_t side : {7, 14, 28, 56}) print_row(kernel, channels, side);
 }

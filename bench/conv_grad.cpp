@@ -57,7 +57,7 @@ struct Kernel {
   std::function<void(const Array&, const Array&, const ConvGeometry&, const Array&, void*)> run;
 };
 
-constexpr const char* kKernels[] = {"oneDNN", "products", "F(2,3)", "F(4,3)", "chosen", "blocked"};
+constexpr const char* kKernels[] = {"oneDNN", "products", "winograd2", "winograd4", "chosen", "blocked"};
 constexpr size_t kOneDnn = 0, kChosen = 4, kBlocked = 5;
 
 /// A pass over a layer: the arrays that it reads and writes, and the kernels that compute it, but for the blocked one.

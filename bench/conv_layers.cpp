@@ -33,6 +33,7 @@ std::vector<Layer> layers_of(const std::string& net, int64_t batch) {
        layers.push_back(layer);
      }).keep();
   }
-  model->call({zeros({batch, 3, 224, 224})});
+  const int64_t side = net == "inception_v3" ? 299 : 224;
+  model->call({zeros({batch, 3, side, side})});
   return layers;
 }
