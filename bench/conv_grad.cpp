@@ -1,8 +1,9 @@
 // What training does with each convolution of a net: the forward pass with weights that change, the gradient of the
 // input and that of the weight, each by the kernels that there are, beside oneDNN's, all channels-last; "blocked"
-// leaves the layouts of all arrays to oneDNN, reorders not counted. Usage: bench_conv_grad [NET [BATCH [ROUNDS]]]:
-// resnet50, batch 8. Milliseconds; "chosen" is the kernel that conv2d and its gradients take. Layers of the same sizes
-// are timed once; the sums count each.
+// leaves the layouts of all arrays to oneDNN, reorders not counted. Usage:
+// bench_conv_grad [NET [BATCH [ROUNDS [LAYERS [PASS]]]]]: resnet50, batch 8, layers whose name contains LAYERS ("1x1"),
+// all passes or forward, input or weight alone. Milliseconds; "chosen" is the kernel that conv2d and its gradients
+// take. Layers of the same sizes are timed once; the sums count each.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -179,6 +180,7 @@ int main(int argc, char** argv) {
   const std::string net = argc > 1 ? argv[1] : "resnet50";
   const int64_t batch = argc > 2 ? std::stoll(argv[2]) : 8;
   const int rounds = argc > 3 ? std::stoi(argv[3]) : 3;
+  const std::string wanted_layers = argc > 4 ? argv[4] : "", wanted_pass = argc > 5 ? argv[5] : "";
   adopt_thread_count();
   std::printf("%s, batch %lld, %d threads; milliseconds\n%-34s %5s %8s", net.c_str(), static_cast<long long>(batch),
               num_threads(), "convolution", "times", "pass");
@@ -186,15 +188,17 @@ int main(int argc, char** argv) {
   std::printf("\n");
   std::vector<std::vector<double>> all(passes().size(), std::vector<double>(std::size(kKernels)));
   for (const Layer& l : layers_of(net, batch)) {
-    Problem p(l);
     const std::string name =
         fmt::format("{}x{}x{} -> {}, {}x{}/{}{}", l.x[1], l.x[2], l.x[3], l.y[1], l.weight[2], l.weight[3],
                     l.geometry.stride.h, l.geometry.groups > 1 ? fmt::format(", {} groups", l.geometry.groups) : "");
+    if (name.find(wanted_layers) == std::string::npos) continue;
+    Problem p(l);
     for (size_t i = 0; i < passes().size(); ++i) {
       const Pass& pass = passes()[i];
+      if (!wanted_pass.empty() && wanted_pass != pass.name) continue;
       if (pass.pass == ConvPass::input && l.x[1] == 3) continue;  // no gradient of the images is asked for
       const std::vector<double> times = measure(pass, p, rounds);
-      std::printf("%-34s %5d %8s", i == 0 ? name.c_str() : "", l.count, pass.name);
+      std::printf("%-34s %5d %8s", i == 0 || !wanted_pass.empty() ? name.c_str() : "", l.count, pass.name);
       for (const double t : times) std::isinf(t) ? std::printf(" %9s", "-") : std::printf(" %9.3f", t);
       std::printf("\n");
       for (size_t k = 0; k < times.size(); ++k) all[i][k] += l.count * times[k];
@@ -202,6 +206,7 @@ int main(int argc, char** argv) {
   }
   for (size_t i = 0; i < passes().size(); ++i) {
     const double onednn = all[i][kOneDnn], blocked = all[i][kBlocked], chosen = all[i][kChosen];
+    if (chosen == 0) continue;
     std::printf("all, %s: oneDNN %.1f, blocked %.1f, chosen %.1f: %.2f and %.2f times as fast\n", passes()[i].name,
                 onednn, blocked, chosen, onednn / chosen, blocked / chosen);
   }
