@@ -15,11 +15,26 @@ namespace {
 /// As in conv_gemm.cpp: of few channels, a window's row is one tap.
 constexpr int64_t kFewChannels = 8;
 
+/// Whether each output is made from one pixel, its own, and these lie at one distance in each of x and g.
+bool has_one_run(const Array& x, const Array& g, const ConvGeometry& c, const Array& dw) {
+  return has_even_images(x) && has_even_images(g) && dw.shape[2] * dw.shape[3] == 1 && c.stride.h * c.stride.w == 1 &&
+         c.padding.top == 0 && c.padding.left == 0 && x.shape[2] == g.shape[2] && x.shape[3] == g.shape[3];
+}
+
+/// All images' pixels, which lie at one distance, as one column of an image.
+Array as_column(const Array& a) {
+  Array column = a;
+  column.shape[0] = 1, column.shape[2] = a.shape[0] * a.shape[2] * a.shape[3], column.shape[3] = 1;
+  column.strides[2] = pixel_distance(a);
+  return column;
+}
+
 /// What follows from the sizes alone. The result [O][taps][columns] is cut into blocks, the pixels into pieces that are
 /// copied in strips of neighbouring channels; where blocks are few, splits of the pieces have sums of their own.
 struct Plan {
   int64_t channels, outputs, groups;  // channels, outputs: of one group
   bool joined;
+  bool even;                      // the pixels of x are those of g, each side's at one distance
   int64_t taps, columns;          // of the result
   int64_t row_width, width;       // of strips of outputs and of columns
   Cut row_strips, column_strips;  // of a group, into blocks
@@ -30,12 +45,13 @@ struct Plan {
   Pair keep, step;                        // which pixels of x are copied, and how far apart an output's are in the copy
   int64_t out_width, copied_width;        // of g and of the copy
   int64_t row_strip, column_strip, size;  // floats from one strip to the next, and of all sums of a split
-  int64_t x_floats, g_floats;
+  int64_t x_floats, g_floats, sums_floats;
 
   Plan(const Array& x, const Array& g, const ConvGeometry& c, const Array& dw)
       : channels(dw.shape[1]), outputs(dw.shape[0] / c.groups), groups(c.groups), out_width(g.shape[3]) {
     const int64_t kh = dw.shape[2], kw = dw.shape[3];
     joined = groups == 1 && channels <= kFewChannels && c.dilation.w == 1 && kw > 1;
+    even = has_one_run(x, g, c, dw);
     taps = joined ? kh : kh * kw, columns = joined ? kw * channels : channels;
     width = gemm::tile().columns, row_width = outer::row_width();
     cut_pixels(x, g);
@@ -49,6 +65,7 @@ struct Plan {
     g_floats = row_strips.most() * row_strip;
     x_floats = joined ? images * rows * copied_width * channels + column_strips.most() * width
                       : column_strips.most() * column_strip;
+    sums_floats = column_strips.most() * row_strips.most() * taps * row_width * width;
     size = groups * outputs * taps * columns;
   }
   int64_t copied_rows(int64_t rows, const ConvGeometry& c, int64_t kh) const {
@@ -67,7 +84,7 @@ struct Plan {
   }
   /// A block's sums and its strips of a piece should stay in the second-level cache.
   void cut_result() {
-    constexpr int64_t kSums = 40 * 1024, kColumns = 256, kTapColumns = 64, kJobs = 16;
+    constexpr int64_t kSums = 64 * 1024, kColumns = 256, kTapColumns = 64, kJobs = 16;
     const int64_t most = std::max<int64_t>(1, (taps == 1 ? kColumns : kTapColumns) / width);
     column_strips.count = parts_of(columns, width);
     column_strips.parts = parts_of(column_strips.count, most);
@@ -82,7 +99,9 @@ struct Plan {
 /// What one thread works in.
 struct Room {
   float *x, *g;
-  Room(const Plan& p, Scratch& s) : x(s.array<float>(p.x_floats)), g(s.array<float>(p.g_floats)) {}
+  float* sums;  // of a block, [column strip][row strip][tap][row_width][width]
+  Room(const Plan& p, Scratch& s)
+      : x(s.array<float>(p.x_floats)), g(s.array<float>(p.g_floats)), sums(s.array<float>(p.sums_floats)) {}
 };
 /// `sums`: [split][O][taps][columns], or none where the result takes them.
 struct Memory {
@@ -105,17 +124,14 @@ class GradWeight {
     const Part part{.columns = block % p_.column_strips.parts,
                     .rows = block / p_.column_strips.parts % p_.row_strips.parts,
                     .group = block / (p_.column_strips.parts * p_.row_strips.parts)};
-    float* const sums = memory_.sums == nullptr ? dw_.as<float>() : memory_.sums + split * p_.size;
     for (int64_t i = 0; i < p_.splits.size(split); ++i) {
-      const int64_t piece = p_.splits.begin(split) + i, first = piece / p_.bands.parts * p_.images;
-      const Piece at{.first = first,
-                     .images = std::min(p_.images, x_.shape[0] - first),
-                     .row = p_.bands.begin(piece % p_.bands.parts),
-                     .rows = p_.bands.size(piece % p_.bands.parts)};
+      const Piece at = piece_of(p_.splits.begin(split) + i);
       copy_g(at, part, room.g);
       p_.joined ? copy_x_rows(at, room.x) : copy_x(at, part, room.x);
-      add(at, part, room, sums, i == 0);
+      const Piece next = i + 1 < p_.splits.size(split) ? piece_of(p_.splits.begin(split) + i + 1) : Piece{};
+      add(at, next, part, room, i == 0);
     }
+    write(part, room.sums, memory_.sums == nullptr ? dw_.as<float>() : memory_.sums + split * p_.size);
   }
 
  private:
@@ -126,7 +142,32 @@ class GradWeight {
     int64_t first, images, row, rows;
   };
 
+  Piece piece_of(int64_t index) const {
+    const int64_t first = index / p_.bands.parts * p_.images, band = index % p_.bands.parts;
+    return {.first = first,
+            .images = std::min(p_.images, x_.shape[0] - first),
+            .row = p_.bands.begin(band),
+            .rows = p_.bands.size(band)};
+  }
+
+  /// The channels of a part, of pixels that lie at one distance.
+  outer::Pixels pixels_of_g(const Piece& at, const Part& part) const {
+    const int64_t begin = p_.row_strips.begin(part.rows) * p_.row_width;
+    return {.data = g_.as<float>() + at.row * g_.strides[2] + part.group * p_.outputs + begin,
+            .step = g_.strides[2],
+            .count = at.rows,
+            .channels = std::min(p_.outputs - begin, p_.row_strips.size(part.rows) * p_.row_width)};
+  }
+  outer::Pixels pixels_of_x(const Piece& at, const Part& part) const {
+    const int64_t begin = p_.column_strips.begin(part.columns) * p_.width;
+    return {.data = x_.as<float>() + at.row * x_.strides[2] + part.group * p_.channels + begin,
+            .step = x_.strides[2],
+            .count = at.rows,
+            .channels = std::min(p_.channels - begin, p_.column_strips.size(part.columns) * p_.width)};
+  }
+
   void copy_g(const Piece& at, const Part& part, float* to) const {
+    if (p_.even) return outer::copy_strips(pixels_of_g(at, part), p_.row_width, p_.row_strip, to);
     const View v = view_of(g_);
     const int64_t begin = p_.row_strips.begin(part.rows) * p_.row_width;
     const int64_t count = std::min(p_.outputs - begin, p_.row_strips.size(part.rows) * p_.row_width);
@@ -161,6 +202,7 @@ class GradWeight {
   }
 
   void copy_x(const Piece& at, const Part& part, float* to) const {
+    if (p_.even) return outer::copy_strips(pixels_of_x(at, part), p_.width, p_.column_strip, to);
     const int64_t begin = p_.column_strips.begin(part.columns) * p_.width;
     const int64_t count = std::min(p_.channels - begin, p_.column_strips.size(part.columns) * p_.width);
     const auto zeros = [&](int64_t pixels, float* out) {
@@ -194,7 +236,8 @@ class GradWeight {
     });
   }
 
-  void add(const Piece& at, const Part& part, const Room& room, float* sums, bool first) const {
+  /// While the products run, the next piece's pixels are fetched.
+  void add(const Piece& at, const Piece& next, const Part& part, const Room& room, bool first) const {
     const int64_t pixel = p_.joined ? p_.channels : p_.width, copied_row = p_.copied_width * pixel;
     const int64_t copied_rows = p_.copied_rows(at.rows, c_, dw_.shape[2]);
     outer::Block block{.a = {.data = room.g,
@@ -208,24 +251,42 @@ class GradWeight {
                        .planes = at.images,
                        .rows = at.rows,
                        .length = p_.out_width,
-                       .sums = sums,
-                       .sums_stride = p_.taps * p_.columns,
-                       .columns = 0,
+                       .sums = room.sums,
+                       .sums_stride = p_.width,
+                       .columns = p_.width,
                        .first = first};
     block = block.joined();
+    outer::Ahead ahead[2];
+    if (p_.even) ahead[0] = outer::Ahead(pixels_of_g(next, part)), ahead[1] = outer::Ahead(pixels_of_x(next, part));
     const int64_t kw = p_.joined ? 1 : dw_.shape[3];
-    for (int64_t s = 0; s < p_.column_strips.size(part.columns); ++s) {
-      const int64_t column = (p_.column_strips.begin(part.columns) + s) * p_.width;
-      block.columns = std::min(p_.width, p_.columns - column);
+    for (int64_t s = 0; s < p_.column_strips.size(part.columns); ++s)
       for (int64_t r = 0; r < p_.row_strips.size(part.rows); ++r) {
-        const int64_t row = (p_.row_strips.begin(part.rows) + r) * p_.row_width;
-        for (int64_t t = 0; t < p_.taps; ++t) {
+        const int64_t rows = rows_of(part, r);
+        for (int64_t t = 0; t < p_.taps; ++t, block.sums += p_.row_width * p_.width) {
           block.b.data =
               room.x + s * p_.column_strip + t / kw * c_.dilation.h * copied_row + t % kw * c_.dilation.w * pixel;
-          block.sums = sums + ((part.group * p_.outputs + row) * p_.taps + t) * p_.columns + column;
           block.a.data = room.g + r * p_.row_strip;
-          outer::run(std::min(p_.row_width, p_.outputs - row), block);
+          if (p_.even) block.ahead = ahead[0].is_done() ? &ahead[1] : &ahead[0];
+          outer::run(rows, block);
         }
+      }
+  }
+
+  /// Outputs of a row strip of a part.
+  int64_t rows_of(const Part& part, int64_t strip) const {
+    return std::min(p_.row_width, p_.outputs - (p_.row_strips.begin(part.rows) + strip) * p_.row_width);
+  }
+
+  /// A block's sums to where they belong in [O][taps][columns].
+  void write(const Part& part, const float* sums, float* to) const {
+    for (int64_t s = 0; s < p_.column_strips.size(part.columns); ++s) {
+      const int64_t column = (p_.column_strips.begin(part.columns) + s) * p_.width;
+      const int64_t count = std::min(p_.width, p_.columns - column);
+      for (int64_t r = 0; r < p_.row_strips.size(part.rows); ++r) {
+        const int64_t first = part.group * p_.outputs + (p_.row_strips.begin(part.rows) + r) * p_.row_width;
+        for (int64_t t = 0; t < p_.taps; ++t, sums += p_.row_width * p_.width)
+          for (int64_t row = 0; row < rows_of(part, r); ++row)
+            std::copy_n(sums + row * p_.width, count, to + ((first + row) * p_.taps + t) * p_.columns + column);
       }
     }
   }
@@ -246,22 +307,7 @@ void add_splits(const Plan& p, float* sums) {
   });
 }
 
-}  // namespace
-
-bool conv_gemm_grad_weight_supports(const Array& x, const Array& g, const Array& dweight) {
-  return has_own_gradient(x, g, dweight);
-}
-
-size_t conv_gemm_grad_weight_scratch(const Array& x, const Array& g, const ConvGeometry& geometry,
-                                     const Array& dweight) {
-  const Plan p(x, g, geometry, dweight);
-  Scratch count(nullptr);
-  Memory(p, in_place(p, dweight), count);
-  return count.used();
-}
-
-void conv_gemm_grad_weight(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight,
-                           void* scratch) {
+void run(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight, void* scratch) {
   const Plan p(x, g, geometry, dweight);
   Scratch pieces(scratch);
   const Memory memory(p, in_place(p, dweight), pieces);
@@ -270,6 +316,27 @@ void conv_gemm_grad_weight(const Array& x, const Array& g, const ConvGeometry& g
   if (memory.sums == nullptr) return;
   add_splits(p, memory.sums);
   copy_4d(channels_last(dweight, DType::f32, memory.sums), dweight);
+}
+
+}  // namespace
+
+bool conv_gemm_grad_weight_supports(const Array& x, const Array& g, const Array& dweight) {
+  return has_own_gradient(x, g, dweight);
+}
+
+size_t conv_gemm_grad_weight_scratch(const Array& x, const Array& g, const ConvGeometry& geometry,
+                                     const Array& dweight) {
+  const bool even = has_one_run(x, g, geometry, dweight);
+  const Plan p(even ? as_column(x) : x, even ? as_column(g) : g, geometry, dweight);
+  Scratch count(nullptr);
+  Memory(p, in_place(p, dweight), count);
+  return count.used();
+}
+
+void conv_gemm_grad_weight(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight,
+                           void* scratch) {
+  const bool even = has_one_run(x, g, geometry, dweight);
+  run(even ? as_column(x) : x, even ? as_column(g) : g, geometry, dweight, scratch);
 }
 
 }  // namespace ingot::kernels

@@ -1,6 +1,6 @@
 #include "kernels/outer_products.h"
 
-#include <algorithm>
+#include <numeric>
 
 #include "kernels/cut.h"
 #include "kernels/gemm_kernel.h"
@@ -15,7 +15,7 @@ Block Block::joined() const {
   return out;
 }
 
-int64_t row_width() { return std::max(gemm::tile().rows, gemm::tile().columns); }
+int64_t row_width() { return std::lcm(gemm::tile().rows, gemm::tile().columns / 2); }
 
 void run(int64_t rows, Block block) {
   const Cut panels{rows, parts_of(rows, gemm::tile().rows)};

@@ -32,8 +32,19 @@ HWY_INLINE void add_sums(const V (&sums)[R][kVectors], const Block& b) {
   }
 }
 
+constexpr int64_t kUnrolled = 4;
+
+template <int R>
+HWY_INLINE void add_products(Sums<R>& sums, const float* a, const float* b) {
+  const V b0 = load(b), b1 = load(b + kLanes);
+  INGOT_UNROLL
+  for (int r = 0; r < R; ++r) add_row_products(sums[r], a + r, b0, b1);
+}
+
 template <int R, bool kWhole>
 void run(const Block& block) {
+  for (int r = 0; r < R; ++r) __builtin_prefetch(block.sums + r * block.sums_stride, 1);
+  Ahead ahead = block.ahead == nullptr ? Ahead({.data = block.a.data}) : *block.ahead;  // a copy stays in registers
   Sums<R> sums;
   INGOT_UNROLL
   for (int r = 0; r < R; ++r) sums[r][0] = sums[r][1] = hn::Zero(F32());
@@ -42,16 +53,15 @@ void run(const Block& block) {
     for (int64_t y = 0; y < block.rows; ++y) {
       const float* a = block.a.data + p * block.a.plane + y * block.a.row;
       const float* b = block.b.data + p * block.b.plane + y * block.b.row;
-      for (int64_t i = 0; i < block.length; ++i, a += a_step, b += b_step) {
-        const V b0 = load(b), b1 = load(b + kLanes);
+      int64_t i = 0;
+      for (; i + kUnrolled <= block.length; i += kUnrolled) {
+        __builtin_prefetch(ahead.next());
         INGOT_UNROLL
-        for (int r = 0; r < R; ++r) {
-          const V v = hn::Set(F32(), a[r]);
-          sums[r][0] = hn::MulAdd(v, b0, sums[r][0]);
-          sums[r][1] = hn::MulAdd(v, b1, sums[r][1]);
-        }
+        for (int64_t j = 0; j < kUnrolled; ++j, a += a_step, b += b_step) add_products<R>(sums, a, b);
       }
+      for (; i < block.length; ++i, a += a_step, b += b_step) add_products<R>(sums, a, b);
     }
+  if (block.ahead != nullptr) *block.ahead = ahead;
   add_sums<R, kWhole>(sums, block);
 }
 
@@ -73,15 +83,23 @@ void run_block(int rows, const Block& block) {
   block.columns == kVectors* kLanes ? run_rows<true>(rows, block) : run_rows<false>(rows, block);
 }
 
+/// `count` channels of one pixel and zeros.
+void copy_last_strip(const float* from, int64_t count, int64_t width, float* to) {
+  for (int64_t at = 0; at < width; at += kLanes) {
+    const int64_t left = count - at;
+    write_some(left > 0 ? read_some(from + at, left) : hn::Zero(F32()), to + at, width - at);
+  }
+}
+
 void copy_strips(const Pixels& p, int64_t width, int64_t strip, float* to) {
+  const int64_t whole = width % kLanes == 0 ? p.channels / width * width : 0;
   const float* from = p.data;
   for (int64_t i = 0; i < p.count; ++i, from += p.step, to += width) {
     float* out = to;
-    for (int64_t c = 0; c < p.channels; c += width, out += strip)
-      for (int64_t at = 0; at < width; at += kLanes) {
-        const int64_t count = p.channels - c - at;
-        write_some(count > 0 ? read_some(from + c + at, count) : hn::Zero(F32()), out + at, width - at);
-      }
+    int64_t c = 0;
+    for (; c < whole; c += width, out += strip)
+      for (int64_t at = 0; at < width; at += kLanes) store(load(from + c + at), out + at);
+    for (; c < p.channels; c += width, out += strip) copy_last_strip(from + c, p.channels - c, width, out);
   }
 }
 
