@@ -52,7 +52,9 @@ Kernel choose_grad_input(const Array& g, const Array& weight, const ConvGeometry
   if (g.numel() == 0 || dx.numel() == 0) return kOneDnn;
   if (conv_depthwise_grad_input_supports(g, weight, geometry, dx)) return kDepthwise;
   if (!has_many_channels(weight, geometry) || !conv_gemm_grad_input_supports(g, weight, geometry, dx)) return kOneDnn;
-  if (is_pointwise(weight)) return kOneDnn;
+  // oneDNN's are faster over short sums, and where most pixels stay zero.
+  constexpr int64_t kLongSum = 128;
+  if (is_pointwise(weight) && (weight.shape[0] < kLongSum || geometry.stride != Pair(1))) return kOneDnn;
   return conv_winograd_grad_supports(dx, weight, g, geometry) ? winograd_or(kGemm, dx) : kGemm;
 }
 

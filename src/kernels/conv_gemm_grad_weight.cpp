@@ -150,20 +150,22 @@ class GradWeight {
             .rows = p_.bands.size(band)};
   }
 
-  /// The channels of a part, of pixels that lie at one distance.
+  /// `count` channels from this one on, of a piece of pixels that lie at one distance.
+  static outer::Pixels pixels_of(const Array& a, const Piece& at, int64_t channel, int64_t count) {
+    return {.data = a.as<float>() + at.row * a.strides[2] + channel,
+            .step = a.strides[2],
+            .count = at.rows,
+            .channels = count};
+  }
   outer::Pixels pixels_of_g(const Piece& at, const Part& part) const {
     const int64_t begin = p_.row_strips.begin(part.rows) * p_.row_width;
-    return {.data = g_.as<float>() + at.row * g_.strides[2] + part.group * p_.outputs + begin,
-            .step = g_.strides[2],
-            .count = at.rows,
-            .channels = std::min(p_.outputs - begin, p_.row_strips.size(part.rows) * p_.row_width)};
+    return pixels_of(g_, at, part.group * p_.outputs + begin,
+                     std::min(p_.outputs - begin, p_.row_strips.size(part.rows) * p_.row_width));
   }
   outer::Pixels pixels_of_x(const Piece& at, const Part& part) const {
     const int64_t begin = p_.column_strips.begin(part.columns) * p_.width;
-    return {.data = x_.as<float>() + at.row * x_.strides[2] + part.group * p_.channels + begin,
-            .step = x_.strides[2],
-            .count = at.rows,
-            .channels = std::min(p_.channels - begin, p_.column_strips.size(part.columns) * p_.width)};
+    return pixels_of(x_, at, part.group * p_.channels + begin,
+                     std::min(p_.channels - begin, p_.column_strips.size(part.columns) * p_.width));
   }
 
   void copy_g(const Piece& at, const Part& part, float* to) const {
