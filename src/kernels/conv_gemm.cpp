@@ -54,9 +54,7 @@ struct Plan {
       scattered |= !has_even_pixels(sibling.y);
     }
     images = a.x.shape[0], out_width = a.y.shape[3], pixels = a.y.shape[2] * out_width;
-    const bool is_pointwise = kh * kw == 1 && g.stride.h * g.stride.w == 1 && g.padding.top == 0 &&
-                              g.padding.left == 0 && a.x.shape[2] == a.y.shape[2] && a.x.shape[3] == a.y.shape[3];
-    distance = is_pointwise && has_even_pixels(a.x) ? pixel_distance(a.x) : 0;
+    distance = reads_own_pixels(a.x, a.weight, g, a.y) && has_even_pixels(a.x) ? pixel_distance(a.x) : 0;
     if (distance > 0 && all_of(siblings, has_even_images)) pixels *= images, images = 1;
     joined = g.groups == 1 && channels <= kFewChannels && g.dilation.w == 1 && kw > 1 && g.padding.left >= 0;
     weights.taps = static_cast<int>(joined ? kh : kh * kw);

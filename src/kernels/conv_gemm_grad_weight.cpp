@@ -17,8 +17,7 @@ constexpr int64_t kFewChannels = 8;
 
 /// Whether each output is made from one pixel, its own, and these lie at one distance in each of x and g.
 bool has_one_run(const Array& x, const Array& g, const ConvGeometry& c, const Array& dw) {
-  return has_even_images(x) && has_even_images(g) && dw.shape[2] * dw.shape[3] == 1 && c.stride.h * c.stride.w == 1 &&
-         c.padding.top == 0 && c.padding.left == 0 && x.shape[2] == g.shape[2] && x.shape[3] == g.shape[3];
+  return has_even_images(x) && has_even_images(g) && reads_own_pixels(x, dw, c, g);
 }
 
 /// All images' pixels, which lie at one distance, as one column of an image.

@@ -24,6 +24,12 @@ inline bool has_even_images(const Array& a) {
   return has_even_pixels(a) && (a.shape[0] == 1 || a.strides[0] == a.shape[2] * a.shape[3] * pixel_distance(a));
 }
 
+/// Whether each output is made from one pixel of x, that of its own place.
+inline bool reads_own_pixels(const Array& x, const Array& weight, const ConvGeometry& g, const Array& y) {
+  return weight.shape[2] * weight.shape[3] == 1 && g.stride.h * g.stride.w == 1 && g.padding.top == 0 &&
+         g.padding.left == 0 && x.shape[2] == y.shape[2] && x.shape[3] == y.shape[3];
+}
+
 inline bool is_own_activation(const Array& a) { return a.dtype == DType::f32 && has_adjacent_channels(a); }
 
 /// Whether all is f32 and channels lie side by side, the bias's values too, and the vector kernels know the activation.
