@@ -15,11 +15,6 @@ namespace {
 /// As in conv_gemm.cpp: of few channels, a window's row is one tap.
 constexpr int64_t kFewChannels = 8;
 
-/// Whether each output is made from one pixel, its own, and these lie at one distance in each of x and g.
-bool has_one_run(const Array& x, const Array& g, const ConvGeometry& c, const Array& dw) {
-  return has_even_images(x) && has_even_images(g) && reads_own_pixels(x, dw, c, g);
-}
-
 /// All images' pixels, which lie at one distance, as one column of an image.
 Array as_column(const Array& a) {
   Array column = a;
@@ -28,12 +23,22 @@ Array as_column(const Array& a) {
   return column;
 }
 
+/// The pixels that the products are of: x's and the gradient's.
+struct Sides {
+  bool even;  // the pixels of x are those of g, each side's at one distance: columns of one image then
+  Array x, g;
+
+  Sides(const Array& of_x, const Array& of_g, const ConvGeometry& c, const Array& dw)
+      : even(has_even_images(of_x) && has_even_images(of_g) && reads_own_pixels(of_x, dw, c, of_g)),
+        x(even ? as_column(of_x) : of_x),
+        g(even ? as_column(of_g) : of_g) {}
+};
+
 /// What follows from the sizes alone. The result [O][taps][columns] is cut into blocks, the pixels into pieces that are
 /// copied in strips of neighbouring channels; where blocks are few, splits of the pieces have sums of their own.
 struct Plan {
   int64_t channels, outputs, groups;  // channels, outputs: of one group
   bool joined;
-  bool even;                      // the pixels of x are those of g, each side's at one distance
   int64_t taps, columns;          // of the result
   int64_t row_width, width;       // of strips of outputs and of columns
   Cut row_strips, column_strips;  // of a group, into blocks
@@ -50,7 +55,6 @@ struct Plan {
       : channels(dw.shape[1]), outputs(dw.shape[0] / c.groups), groups(c.groups), out_width(g.shape[3]) {
     const int64_t kh = dw.shape[2], kw = dw.shape[3];
     joined = groups == 1 && channels <= kFewChannels && c.dilation.w == 1 && kw > 1;
-    even = has_one_run(x, g, c, dw);
     taps = joined ? kh : kh * kw, columns = joined ? kw * channels : channels;
     width = gemm::tile().columns, row_width = outer::row_width();
     cut_pixels(x, g);
@@ -113,9 +117,8 @@ bool in_place(const Plan& p, const Array& dw) { return p.splits.parts == 1 && is
 
 class GradWeight {
  public:
-  GradWeight(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dw, const Plan& p,
-             const Memory& memory)
-      : x_(x), g_(g), dw_(dw), c_(geometry), p_(p), memory_(memory) {}
+  GradWeight(const Sides& sides, const ConvGeometry& geometry, const Array& dw, const Plan& p, const Memory& memory)
+      : even_(sides.even), x_(sides.x), g_(sides.g), dw_(dw), c_(geometry), p_(p), memory_(memory) {}
 
   void run_job(int64_t job, int thread) const {
     const Room room = memory_.rooms.of(thread);
@@ -168,7 +171,7 @@ class GradWeight {
   }
 
   void copy_g(const Piece& at, const Part& part, float* to) const {
-    if (p_.even) return outer::copy_strips(pixels_of_g(at, part), p_.row_width, p_.row_strip, to);
+    if (even_) return outer::copy_strips(pixels_of_g(at, part), p_.row_width, p_.row_strip, to);
     const View v = view_of(g_);
     const int64_t begin = p_.row_strips.begin(part.rows) * p_.row_width;
     const int64_t count = std::min(p_.outputs - begin, p_.row_strips.size(part.rows) * p_.row_width);
@@ -203,7 +206,7 @@ class GradWeight {
   }
 
   void copy_x(const Piece& at, const Part& part, float* to) const {
-    if (p_.even) return outer::copy_strips(pixels_of_x(at, part), p_.width, p_.column_strip, to);
+    if (even_) return outer::copy_strips(pixels_of_x(at, part), p_.width, p_.column_strip, to);
     const int64_t begin = p_.column_strips.begin(part.columns) * p_.width;
     const int64_t count = std::min(p_.channels - begin, p_.column_strips.size(part.columns) * p_.width);
     const auto zeros = [&](int64_t pixels, float* out) {
@@ -258,7 +261,7 @@ class GradWeight {
                        .first = first};
     block = block.joined();
     outer::Ahead ahead[2];
-    if (p_.even) ahead[0] = outer::Ahead(pixels_of_g(next, part)), ahead[1] = outer::Ahead(pixels_of_x(next, part));
+    if (even_) ahead[0] = outer::Ahead(pixels_of_g(next, part)), ahead[1] = outer::Ahead(pixels_of_x(next, part));
     const int64_t kw = p_.joined ? 1 : dw_.shape[3];
     for (int64_t s = 0; s < p_.column_strips.size(part.columns); ++s)
       for (int64_t r = 0; r < p_.row_strips.size(part.rows); ++r) {
@@ -267,7 +270,7 @@ class GradWeight {
           block.b.data =
               room.x + s * p_.column_strip + t / kw * c_.dilation.h * copied_row + t % kw * c_.dilation.w * pixel;
           block.a.data = room.g + r * p_.row_strip;
-          if (p_.even) block.ahead = ahead[0].is_done() ? &ahead[1] : &ahead[0];
+          if (even_) block.ahead = ahead[0].is_done() ? &ahead[1] : &ahead[0];
           outer::run(rows, block);
         }
       }
@@ -292,6 +295,7 @@ class GradWeight {
     }
   }
 
+  const bool even_;
   const Array &x_, &g_, &dw_;
   const ConvGeometry& c_;
   const Plan& p_;
@@ -308,17 +312,6 @@ void add_splits(const Plan& p, float* sums) {
   });
 }
 
-void run(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight, void* scratch) {
-  const Plan p(x, g, geometry, dweight);
-  Scratch pieces(scratch);
-  const Memory memory(p, in_place(p, dweight), pieces);
-  const GradWeight work(x, g, geometry, dweight, p, memory);
-  parallel_jobs(p.jobs(), [&](int64_t job, int thread) { work.run_job(job, thread); });
-  if (memory.sums == nullptr) return;
-  add_splits(p, memory.sums);
-  copy_4d(channels_last(dweight, DType::f32, memory.sums), dweight);
-}
-
 }  // namespace
 
 bool conv_gemm_grad_weight_supports(const Array& x, const Array& g, const Array& dweight) {
@@ -327,8 +320,8 @@ bool conv_gemm_grad_weight_supports(const Array& x, const Array& g, const Array&
 
 size_t conv_gemm_grad_weight_scratch(const Array& x, const Array& g, const ConvGeometry& geometry,
                                      const Array& dweight) {
-  const bool even = has_one_run(x, g, geometry, dweight);
-  const Plan p(even ? as_column(x) : x, even ? as_column(g) : g, geometry, dweight);
+  const Sides sides(x, g, geometry, dweight);
+  const Plan p(sides.x, sides.g, geometry, dweight);
   Scratch count(nullptr);
   Memory(p, in_place(p, dweight), count);
   return count.used();
@@ -336,8 +329,15 @@ size_t conv_gemm_grad_weight_scratch(const Array& x, const Array& g, const ConvG
 
 void conv_gemm_grad_weight(const Array& x, const Array& g, const ConvGeometry& geometry, const Array& dweight,
                            void* scratch) {
-  const bool even = has_one_run(x, g, geometry, dweight);
-  run(even ? as_column(x) : x, even ? as_column(g) : g, geometry, dweight, scratch);
+  const Sides sides(x, g, geometry, dweight);
+  const Plan p(sides.x, sides.g, geometry, dweight);
+  Scratch pieces(scratch);
+  const Memory memory(p, in_place(p, dweight), pieces);
+  const GradWeight work(sides, geometry, dweight, p, memory);
+  parallel_jobs(p.jobs(), [&](int64_t job, int thread) { work.run_job(job, thread); });
+  if (memory.sums == nullptr) return;
+  add_splits(p, memory.sums);
+  copy_4d(channels_last(dweight, DType::f32, memory.sums), dweight);
 }
 
 }  // namespace ingot::kernels
