@@ -5,12 +5,12 @@
 /// The micro-kernel under gemm.h, compiled once a CPU tier. Internal to gemm*.cpp.
 namespace ingot::kernels::gemm {
 
-/// Rows and columns that one pass of the kernel holds in registers: 6 x 16 on AVX2, 12 x 32 on AVX-512, 6 x 2
+/// Rows and columns that one pass of the kernel holds in registers: 6 x 16 on AVX2, 8 x 32 on AVX-512, 6 x 2
 /// elsewhere.
 struct Tile {
   int rows, columns;
 };
-inline constexpr int kMostRows = 12, kMostColumns = 32;
+inline constexpr int kMostColumns = 32;
 
 /// Memory that is read soon.
 struct Lines {

@@ -3,6 +3,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include <utility>
+
 #include "kernels/dispatch.h"
 #include "kernels/gemm_kernel.h"
 #include "kernels/tile-inl.h"
@@ -168,15 +170,12 @@ void run(const Strip& s) {
   }
 }
 
-StripKernel strip_kernel(int rows) {
-#if HWY_TARGET <= HWY_AVX3
-  static constexpr StripKernel kRuns[kRows] = {run<1>, run<2>, run<3>, run<4>,  run<5>,  run<6>,
-                                               run<7>, run<8>, run<9>, run<10>, run<11>, run<12>};
-#else
-  static constexpr StripKernel kRuns[kRows] = {run<1>, run<2>, run<3>, run<4>, run<5>, run<6>};
-#endif
+template <int... kRowsLess1>
+StripKernel strip_kernel_of(int rows, std::integer_sequence<int, kRowsLess1...>) {
+  static constexpr StripKernel kRuns[] = {run<kRowsLess1 + 1>...};
   return kRuns[rows - 1];
 }
+StripKernel strip_kernel(int rows) { return strip_kernel_of(rows, std::make_integer_sequence<int, kRows>()); }
 
 Tile tile() { return {kRows, static_cast<int>(kColumns)}; }
 

@@ -3,6 +3,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include <utility>
+
 #include "kernels/dispatch.h"
 #include "kernels/outer_products.h"
 #include "kernels/tile-inl.h"
@@ -65,22 +67,15 @@ void run(const Block& block) {
   add_sums<R, kWhole>(sums, block);
 }
 
-template <bool kWhole>
-void run_rows(int rows, const Block& block) {
-  using Run = void (*)(const Block&);
-#if HWY_TARGET <= HWY_AVX3
-  static constexpr Run kRuns[kRows] = {run<1, kWhole>, run<2, kWhole>,  run<3, kWhole>,  run<4, kWhole>,
-                                       run<5, kWhole>, run<6, kWhole>,  run<7, kWhole>,  run<8, kWhole>,
-                                       run<9, kWhole>, run<10, kWhole>, run<11, kWhole>, run<12, kWhole>};
-#else
-  static constexpr Run kRuns[kRows] = {run<1, kWhole>, run<2, kWhole>, run<3, kWhole>,
-                                       run<4, kWhole>, run<5, kWhole>, run<6, kWhole>};
-#endif
+template <bool kWhole, int... kRowsLess1>
+void run_rows(int rows, const Block& block, std::integer_sequence<int, kRowsLess1...>) {
+  static constexpr void (*kRuns[])(const Block&) = {run<kRowsLess1 + 1, kWhole>...};
   kRuns[rows - 1](block);
 }
 
 void run_block(int rows, const Block& block) {
-  block.columns == kVectors* kLanes ? run_rows<true>(rows, block) : run_rows<false>(rows, block);
+  constexpr auto kAll = std::make_integer_sequence<int, kRows>();
+  block.columns == kVectors* kLanes ? run_rows<true>(rows, block, kAll) : run_rows<false>(rows, block, kAll);
 }
 
 /// `count` channels of one pixel and zeros.
