@@ -1,6 +1,7 @@
 #include "kernels/conv_winograd.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/parallel.h"
 #include "kernels/conv_views.h"
@@ -27,7 +28,8 @@ struct Plan {
   // are small: these are shared only where they are too few for a job of each thread.
   bool shared;
   int64_t window;
-  int64_t chunk;  // tiles of a job
+  int64_t chunk;                   // tiles of a job
+  int64_t tile_plane, sums_plane;  // floats from a product's tiles, or sums, to the next one's
 
   Plan(int size, const ConvArgs& a)
       : filter(winograd::filter_of(size, a.weight)),
@@ -37,16 +39,33 @@ struct Plan {
              .products = filter.products()},
         tiles(filter.results(), a.y) {
     constexpr int64_t kOwnFloats = 72 * 1024, kSharedFloats = 2048 * 1024, kManyChannels = 192;
-    const int64_t tile = form.products * form.channels, rows = gemm::tile().rows, most = 54 / rows * rows;
+    const int64_t tile = form.products * form.channels, rows = gemm::tile().rows, most = 64 / rows * rows;
     const int64_t own = std::clamp(kOwnFloats / tile / rows * rows, rows, most), threads = num_threads();
     shared = filter.is_line() ? tiles.count < threads * rows : form.channels >= kManyChannels || tiles.count < 8 * own;
     window = shared ? std::min(tiles.count, std::max(most, kSharedFloats / tile)) : tiles.count;
     window = Cut{tiles.count, parts_of(tiles.count, window)}.most();
-    int64_t chunks = parts_of(window, shared ? most : own);
-    if (filter.is_line() && !shared) chunks = parts_of(chunks, threads) * threads;
-    chunk = even_part(window, parts_of(window, chunks), rows);
+    chunk = std::min(window, best_chunk(shared ? most : own, rows, threads));
+    tile_plane = spread((shared ? window : chunk) * form.channels);
+    sums_plane = spread(chunk * form.block_width());
   }
   int64_t chunks(int64_t count) const { return parts_of(count, chunk); }
+
+ private:
+  /// The chunk of at most so many tiles, in whole panels, with which the threads are done first.
+  int64_t best_chunk(int64_t most, int64_t rows, int64_t threads) const {
+    constexpr int64_t kReadingWeights = 4;  // what each job takes besides, in tiles
+    const int64_t planes = shared ? form.blocks() : 1;
+    int64_t best = most, least = std::numeric_limits<int64_t>::max();
+    for (int64_t chunk = most; chunk >= rows; chunk -= rows) {
+      const int64_t whole = planes * (window / chunk), rest = window % chunk, rests = rest == 0 ? 0 : planes;
+      const int64_t tiles = whole % threads == 0
+                                ? whole / threads * chunk + parts_of(rests, threads) * rest
+                                : std::max(parts_of(whole, threads) * chunk, parts_of(planes * window, threads));
+      const int64_t time = tiles + kReadingWeights * parts_of(whole + rests, threads);
+      if (time < least) least = time, best = chunk;
+    }
+    return best;
+  }
 };
 
 /// What one thread works in.
@@ -57,8 +76,8 @@ struct Room {
   Room(const Plan& p, Scratch& s)
       : pointers(s.array<const float*>(gemm::Panels::size(p.chunk, 1))),
         partial(s.array<float>(gemm::sums_size(gemm::panels_of(p.chunk)))),
-        sums(s.array<float>(p.form.products * p.chunk * p.form.block_width())),
-        tiles(p.shared ? nullptr : s.array<float>(p.form.products * p.chunk * p.form.channels)) {}
+        sums(s.array<float>(p.form.products * p.sums_plane)),
+        tiles(p.shared ? nullptr : s.array<float>(p.form.products * p.tile_plane)) {}
 };
 struct Memory {
   float *zeros, *tiles;  // tiles: those that are shared
@@ -66,7 +85,7 @@ struct Memory {
 
   Memory(const Plan& p, Scratch& s)
       : zeros(s.array<float>(p.form.channels)),
-        tiles(p.shared ? s.array<float>(p.form.products * p.window * p.form.channels) : nullptr),
+        tiles(p.shared ? s.array<float>(p.form.products * p.tile_plane) : nullptr),
         rooms(p, num_threads(), s) {}
 };
 
@@ -80,39 +99,36 @@ class Convolution {
       parallel_jobs(p_.chunks(p_.tiles.count), [&](int64_t job, int thread) {
         const int64_t begin = job * p_.chunk, count = std::min(p_.chunk, p_.tiles.count - begin);
         const Room room = memory_.rooms.of(thread);
-        for (int64_t i = 0; i < count; ++i) transform(begin + i, room.tiles + i * p_.form.channels, p_.chunk);
-        for (int64_t block = 0; block < p_.form.blocks(); ++block)
-          multiply(begin, count, room.tiles, p_.chunk, block, room);
+        for (int64_t i = 0; i < count; ++i) transform(begin + i, room.tiles + i * p_.form.channels);
+        for (int64_t block = 0; block < p_.form.blocks(); ++block) multiply(begin, count, room.tiles, block, room);
       });
       return;
     }
     for (int64_t first = 0; first < p_.tiles.count; first += p_.window) {
       const int64_t window = std::min(p_.window, p_.tiles.count - first), chunks = p_.chunks(window);
       parallel_for(window, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) transform(first + i, memory_.tiles + i * p_.form.channels, p_.window);
+        for (int64_t i = begin; i < end; ++i) transform(first + i, memory_.tiles + i * p_.form.channels);
       });
       parallel_jobs(p_.form.blocks() * chunks, [&](int64_t job, int thread) {
         const int64_t begin = job % chunks * p_.chunk, count = std::min(p_.chunk, window - begin);
-        multiply(first + begin, count, memory_.tiles + begin * p_.form.channels, p_.window, job / chunks,
+        multiply(first + begin, count, memory_.tiles + begin * p_.form.channels, job / chunks,
                  memory_.rooms.of(thread));
       });
     }
   }
 
  private:
-  /// `places`: tiles of a product's plane.
-  void transform(int64_t tile, float* out, int64_t places) const {
+  void transform(int64_t tile, float* out) const {
     const auto [n, top, left] = p_.tiles.corner(tile);
     const Pads& pads = a_.geometry.padding;
     const float* pixels[winograd::kMostProducts];
     winograd::point_to_pixels(a_.x, {n, top - pads.top, left - pads.left}, p_.filter.pixels(), memory_.zeros, pixels);
     winograd::transform(winograd::Transform::input, p_.filter,
-                        {.in = pixels, .channels = p_.form.channels, .out = out, .plane = places * p_.form.channels});
+                        {.in = pixels, .channels = p_.form.channels, .out = out, .plane = p_.tile_plane});
   }
 
   /// The products of `count` tiles with a block of outputs, and those outputs.
-  void multiply(int64_t first, int64_t count, const float* tiles, int64_t places, int64_t block,
-                const Room& room) const {
+  void multiply(int64_t first, int64_t count, const float* tiles, int64_t block, const Room& room) const {
     const Form& form = p_.form;
     gemm::Panels rows(room.pointers);
     rows.cut(count, 1);
@@ -121,31 +137,31 @@ class Convolution {
       *pointer = row;
       row += form.channels;
     });
-    const int64_t width = form.block_width(), plane = p_.chunk * width;
+    const int64_t width = form.block_width();
     float* const sums = room.sums;
     const float* const weights = weights_ + form.block_at(block);
     for (int q = 0; q < form.products; ++q) {
       const bool more = q + 1 < form.products;
       gemm::multiply({.rows = &rows,
                       .row_distance = more ? form.channels : 0,
-                      .next_rows = places * form.channels,
+                      .next_rows = p_.tile_plane,
                       .shape = {.taps = 1, .depth = form.channels},
                       .weights = weights + q * form.product_size(block),
-                      .output = {.columns = form.columns(block), .data = sums + q * plane, .stride = width},
-                      .offset = q * places * form.channels,
+                      .output = {.columns = form.columns(block), .data = sums + q * p_.sums_plane, .stride = width},
+                      .offset = q * p_.tile_plane,
                       .continues = more},
                      0, form.strips(block), room.partial);
     }
-    for (int64_t i = 0; i < count; ++i) write(first + i, sums + i * width, plane, block);
+    for (int64_t i = 0; i < count; ++i) write(first + i, sums + i * width, block);
   }
 
-  void write(int64_t tile, const float* sums, int64_t plane, int64_t block) const {
+  void write(int64_t tile, const float* sums, int64_t block) const {
     const auto [n, top, left] = p_.tiles.corner(tile);
     const View v = view_of(a_.y), r = view_of(a_.residual ? a_.residual : a_.y);
     const int64_t column = block * p_.form.block_width();
     const gemm::Clip clip = gemm::clip_of(a_.activation);
     winograd::OutputTile out{.sums = sums,
-                             .plane = plane,
+                             .plane = p_.sums_plane,
                              .channels = p_.form.columns(block),
                              .bias = a_.bias ? a_.bias.as<float>() + column : nullptr,
                              .rows = static_cast<int>(std::min(p_.tiles.size.h, a_.y.shape[2] - top)),

@@ -13,6 +13,13 @@ constexpr int64_t even_part(int64_t count, int64_t most, int64_t step) {
   return parts <= 1 ? count : parts_of(parts_of(count, parts), step) * step;
 }
 
+/// A size of planes of so many floats that are walked through side by side: an odd number of cache lines, so that equal
+/// places in them fall in different sets of a cache.
+constexpr int64_t spread(int64_t floats) {
+  constexpr int64_t kLine = 16;
+  return (parts_of(floats, kLine) | 1) * kLine;
+}
+
 /// A range that is cut into parts which differ by one at most.
 struct Cut {
   int64_t count = 0, parts = 1;
