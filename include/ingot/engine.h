@@ -31,7 +31,8 @@ struct CompileOptions {
   bool time_tactics = true;
   /// Tactics by step, "conv1=eval", that are taken untimed; the step's name is its first result's.
   std::map<std::string, std::string> forced_tactics;
-  /// Times that were measured before on this machine; what is missing is measured and added. Created if not there.
+  /// Times that were measured before on this machine with these kernels; what is missing is measured and added. Created
+  /// if not there; begun anew where its kernels were others.
   std::optional<std::filesystem::path> timing_cache;
   Preprocessing preprocessing;
   std::vector<std::string> class_names;

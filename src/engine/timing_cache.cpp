@@ -4,6 +4,8 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/log.h"
+#include "kernels/versions.h"
 
 namespace ingot {
 namespace {
@@ -20,6 +22,10 @@ TimingCache::TimingCache(std::optional<std::filesystem::path> path) : path_(std:
     const Json json = Json::parse(read_file(*path_));
     CHECK(json.at("ingot_timing_cache") == kVersion, "it is of version {}, this is {}",
           json.at("ingot_timing_cache").dump(), kVersion);
+    if (json.value("kernels", "") != kernels::kernels_version()) {
+      log_info("{}: its times are of other kernels, all are measured again", path_->string());
+      return;
+    }
     for (const auto& [call, tactics] : json.at("calls").items())
       for (const auto& [tactic, seconds] : tactics.items()) seconds_[call][tactic] = seconds.get<double>();
   } catch (const Json::exception& e) {
@@ -49,7 +55,10 @@ void TimingCache::add(const std::string& call, const std::vector<TacticTime>& ti
 
 void TimingCache::save() const {
   if (!path_ || !changed_) return;
-  write_file_atomic(*path_, Json{{"ingot_timing_cache", kVersion}, {"calls", seconds_}}.dump(1) + "\n");
+  write_file_atomic(
+      *path_,
+      Json{{"ingot_timing_cache", kVersion}, {"kernels", kernels::kernels_version()}, {"calls", seconds_}}.dump(1) +
+          "\n");
 }
 
 }  // namespace ingot

@@ -11,7 +11,7 @@
 namespace ingot {
 
 /// Times of tactics by a text that names the call, the CPU, its tier and the thread count. A file of it makes later
-/// builds quick and gives them the same choices.
+/// builds quick and gives them the same choices. Those of other kernels than this build's are not read.
 class TimingCache {
  public:
   /// Without a path it lives for one build. Throws Error that names a file which is not a timing cache.

@@ -14,4 +14,6 @@ std::string onednn_version() {
 
 std::string highway_version() { return fmt::format("{}.{}.{}", HWY_MAJOR, HWY_MINOR, HWY_PATCH); }
 
+std::string kernels_version() { return fmt::format("{}, oneDNN {}", INGOT_KERNELS_HASH, onednn_version()); }
+
 }  // namespace ingot::kernels

@@ -1,9 +1,12 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <filesystem>
 #include <fstream>
 #include <map>
 
+#include "base/file.h"
+#include "kernels/versions.h"
 #include "networks.h"
 
 namespace ingot::testing {
@@ -61,11 +64,31 @@ TEST(Compile, ATimingCacheIsWrittenOnceAndReadAfter) {
     EXPECT_TRUE(second.tactics[i].from_cache);
     EXPECT_EQ(first.tactics[i].chosen, second.tactics[i].chosen);
   }
-  for (const char* text : {"{", "[1]", R"({"ingot_timing_cache": 99, "calls": {}})",
-                           R"({"ingot_timing_cache": 1, "calls": {"a": {"b": "c"}}})"}) {
+  const std::string bad_times = fmt::format(
+      R"({{"ingot_timing_cache": 1, "kernels": "{}", "calls": {{"a": {{"b": "c"}}}}}})", kernels::kernels_version());
+  for (const std::string& text :
+       {std::string("{"), std::string("[1]"), std::string(R"({"ingot_timing_cache": 99, "calls": {}})"), bad_times}) {
     std::ofstream(path) << text;
     EXPECT_THAT([&] { compile(graph, {.timing_cache = path}); },
                 ThrowsMessage<Error>(AllOf(HasSubstr(path.string()), HasSubstr("not a timing cache"))));
+  }
+}
+
+TEST(Compile, TimesOfOtherKernelsAreMeasuredAgain) {
+  const auto path = temporary("other_timing.json");
+  std::filesystem::remove(path);
+  const Graph graph = small_graph();
+  compile(graph, {.timing_cache = path});
+  const std::string ours = kernels::kernels_version();
+  for (const std::string& other : {std::string("another"), std::string()}) {  // the last as from before they had one
+    std::string text = read_file(path);
+    text.replace(text.find(ours), ours.size(), other);
+    std::ofstream(path) << text;
+    BuildReport report;
+    compile(graph, {.timing_cache = path}, &report);
+    for (const TacticChoice& choice : report.tactics) EXPECT_FALSE(choice.from_cache);
+    compile(graph, {.timing_cache = path}, &report);
+    for (const TacticChoice& choice : report.tactics) EXPECT_TRUE(choice.from_cache);
   }
 }
 
