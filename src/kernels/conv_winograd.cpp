@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/parallel.h"
 #include "kernels/conv_views.h"
@@ -18,17 +19,15 @@ using winograd::Filter;
 using winograd::Form;
 
 /// What follows from the sizes and the thread count. Tiles are numbered over all images.
+///
+/// A thread transforms the tiles of its jobs for itself, even where another one makes other outputs of the same tiles:
+/// that costs less than handing them over, which takes half as long again where the threads' cores share no cache.
 struct Plan {
   Filter filter;
   Form form;
   winograd::Tiles tiles;
-  // Where few outputs are made of each channel's tile, a thread transforms its tiles for itself and makes all outputs
-  // of them: they stay in its second-level cache. Else tiles are transformed for all threads, `window` of them at a
-  // time, and the threads share the outputs: the weights, which are large, are then read once a window. Tiles of lines
-  // are small: these are shared only where they are too few for a job of each thread.
-  bool shared;
-  int64_t window;
   int64_t chunk;                   // tiles of a job
+  Cut groups;                      // of the blocks of outputs, into jobs
   int64_t tile_plane, sums_plane;  // floats from a product's tiles, or sums, to the next one's
 
   Plan(int size, const ConvArgs& a)
@@ -38,55 +37,58 @@ struct Plan {
              .width = gemm::tile().columns,
              .products = filter.products()},
         tiles(filter.results(), a.y) {
-    constexpr int64_t kOwnFloats = 72 * 1024, kSharedFloats = 2048 * 1024, kManyChannels = 192;
-    const int64_t tile = form.products * form.channels, rows = gemm::tile().rows, most = 64 / rows * rows;
-    const int64_t own = std::clamp(kOwnFloats / tile / rows * rows, rows, most), threads = num_threads();
-    shared = filter.is_line() ? tiles.count < threads * rows : form.channels >= kManyChannels || tiles.count < 8 * own;
-    window = shared ? std::min(tiles.count, std::max(most, kSharedFloats / tile)) : tiles.count;
-    window = Cut{tiles.count, parts_of(tiles.count, window)}.most();
-    chunk = std::min(window, best_chunk(shared ? most : own, rows, threads));
-    tile_plane = spread((shared ? window : chunk) * form.channels);
+    cut();
+    tile_plane = spread(chunk * form.channels);
     sums_plane = spread(chunk * form.block_width());
   }
-  int64_t chunks(int64_t count) const { return parts_of(count, chunk); }
+  int64_t jobs() const { return parts_of(tiles.count, chunk) * groups.parts; }
 
  private:
-  /// The chunk of at most so many tiles, in whole panels, with which the threads are done first.
-  int64_t best_chunk(int64_t most, int64_t rows, int64_t threads) const {
-    constexpr int64_t kReadingWeights = 4;  // what each job takes besides, in tiles
-    const int64_t planes = shared ? form.blocks() : 1;
-    int64_t best = most, least = std::numeric_limits<int64_t>::max();
-    for (int64_t chunk = most; chunk >= rows; chunk -= rows) {
-      const int64_t whole = planes * (window / chunk), rest = window % chunk, rests = rest == 0 ? 0 : planes;
-      const int64_t tiles = whole % threads == 0
-                                ? whole / threads * chunk + parts_of(rests, threads) * rest
-                                : std::max(parts_of(whole, threads) * chunk, parts_of(planes * window, threads));
-      const int64_t time = tiles + kReadingWeights * parts_of(whole + rests, threads);
-      if (time < least) least = time, best = chunk;
-    }
-    return best;
+  /// Chunks of as many tiles as stay in a cache, but of many channels, whose weights are large, of as many as keep the
+  /// reading of these in bounds. Of such chunks of about equal size, and of groups, those with which the threads are
+  /// done first.
+  void cut() {
+    constexpr int64_t kFloats = 72 * 1024, kMostFloats = 2048 * 1024, kMost = 64, kManyChannels = 192, kFewJobs = 8;
+    const int64_t tile = filter.products() * form.channels, rows = gemm::tile().rows;
+    const int64_t few = std::clamp(kFloats / tile, rows, kMost), many = std::clamp(kMostFloats / tile, rows, kMost);
+    const bool is_long = form.channels >= kManyChannels || tiles.count < kFewJobs * few;
+    const int64_t most = is_long ? many : few;
+    const int64_t blocks = form.blocks(), chunks = std::max<int64_t>(1, parts_of(tiles.count, most));
+    double least = std::numeric_limits<double>::infinity();
+    for (int64_t g = 1; g <= std::min<int64_t>(blocks, num_threads()); ++g)
+      for (int64_t n = chunks; n < chunks + num_threads(); ++n) {
+        const int64_t size = parts_of(tiles.count, n);
+        const double t = static_cast<double>(parts_of(n * g, num_threads())) * time(size, Cut{blocks, g}.most());
+        if (t < least) least = t, chunk = size, groups = {blocks, g};
+      }
+  }
+  /// That a job takes, in terms of a tile's products with a block of outputs.
+  double time(int64_t of_tiles, int64_t of_blocks) const {
+    constexpr double kReadingWeights = 4, kTransform = 8;  // of a block, and of a tile in terms of one output
+    const auto count = static_cast<double>(of_tiles);
+    return (count + kReadingWeights) * static_cast<double>(of_blocks) +
+           count * kTransform / static_cast<double>(form.block_width());
   }
 };
 
 /// What one thread works in.
 struct Room {
+  int64_t* chunk;  // whose tiles it holds
   const float** pointers;
-  float *partial, *sums, *tiles;  // tiles: its own, unless they are shared
+  float *partial, *sums, *tiles;
 
   Room(const Plan& p, Scratch& s)
-      : pointers(s.array<const float*>(gemm::Panels::size(p.chunk, 1))),
+      : chunk(s.array<int64_t>(1)),
+        pointers(s.array<const float*>(gemm::Panels::size(p.chunk, 1))),
         partial(s.array<float>(gemm::sums_size(gemm::panels_of(p.chunk)))),
-        sums(s.array<float>(p.form.products * p.sums_plane)),
-        tiles(p.shared ? nullptr : s.array<float>(p.form.products * p.tile_plane)) {}
+        sums(s.array<float>(p.filter.products() * p.sums_plane)),
+        tiles(s.array<float>(p.filter.products() * p.tile_plane)) {}
 };
 struct Memory {
-  float *zeros, *tiles;  // tiles: those that are shared
+  float* zeros;
   Rooms<Plan, Room> rooms;
 
-  Memory(const Plan& p, Scratch& s)
-      : zeros(s.array<float>(p.form.channels)),
-        tiles(p.shared ? s.array<float>(p.form.products * p.tile_plane) : nullptr),
-        rooms(p, num_threads(), s) {}
+  Memory(const Plan& p, Scratch& s) : zeros(s.array<float>(p.form.channels)), rooms(p, num_threads(), s) {}
 };
 
 class Convolution {
@@ -95,26 +97,16 @@ class Convolution {
       : a_(a), p_(p), weights_(weights), memory_(memory) {}
 
   void run() const {
-    if (!p_.shared) {
-      parallel_jobs(p_.chunks(p_.tiles.count), [&](int64_t job, int thread) {
-        const int64_t begin = job * p_.chunk, count = std::min(p_.chunk, p_.tiles.count - begin);
-        const Room room = memory_.rooms.of(thread);
+    for (int thread = 0; thread < num_threads(); ++thread) *memory_.rooms.of(thread).chunk = -1;
+    parallel_jobs(p_.jobs(), [&](int64_t job, int thread) {
+      const Room room = memory_.rooms.of(thread);
+      const int64_t chunk = job / p_.groups.parts, group = job % p_.groups.parts;
+      const int64_t begin = chunk * p_.chunk, count = std::min(p_.chunk, p_.tiles.count - begin);
+      if (std::exchange(*room.chunk, chunk) != chunk)
         for (int64_t i = 0; i < count; ++i) transform(begin + i, room.tiles + i * p_.form.channels);
-        for (int64_t block = 0; block < p_.form.blocks(); ++block) multiply(begin, count, room.tiles, block, room);
-      });
-      return;
-    }
-    for (int64_t first = 0; first < p_.tiles.count; first += p_.window) {
-      const int64_t window = std::min(p_.window, p_.tiles.count - first), chunks = p_.chunks(window);
-      parallel_for(window, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) transform(first + i, memory_.tiles + i * p_.form.channels);
-      });
-      parallel_jobs(p_.form.blocks() * chunks, [&](int64_t job, int thread) {
-        const int64_t begin = job % chunks * p_.chunk, count = std::min(p_.chunk, window - begin);
-        multiply(first + begin, count, memory_.tiles + begin * p_.form.channels, job / chunks,
-                 memory_.rooms.of(thread));
-      });
-    }
+      for (int64_t block = p_.groups.begin(group); block < p_.groups.begin(group + 1); ++block)
+        multiply(begin, count, block, room);
+    });
   }
 
  private:
@@ -128,11 +120,11 @@ class Convolution {
   }
 
   /// The products of `count` tiles with a block of outputs, and those outputs.
-  void multiply(int64_t first, int64_t count, const float* tiles, int64_t block, const Room& room) const {
+  void multiply(int64_t first, int64_t count, int64_t block, const Room& room) const {
     const Form& form = p_.form;
     gemm::Panels rows(room.pointers);
     rows.cut(count, 1);
-    const float* row = tiles;
+    const float* row = room.tiles;
     rows.fill([&](const float** pointer) {
       *pointer = row;
       row += form.channels;
@@ -140,8 +132,9 @@ class Convolution {
     const int64_t width = form.block_width();
     float* const sums = room.sums;
     const float* const weights = weights_ + form.block_at(block);
-    for (int q = 0; q < form.products; ++q) {
-      const bool more = q + 1 < form.products;
+    const int products = p_.filter.products();
+    for (int q = 0; q < products; ++q) {
+      const bool more = q + 1 < products;
       gemm::multiply({.rows = &rows,
                       .row_distance = more ? form.channels : 0,
                       .next_rows = p_.tile_plane,
