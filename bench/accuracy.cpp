@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "base/isa.h"
 #include "base/parallel.h"
 #include "conv_kernels.h"
@@ -19,16 +21,22 @@ using kernels::ConvArgs;
 
 constexpr int64_t kOutputs = 32;
 
-/// One convolution of `channels` in a square plane, padded so that its result has the plane's size.
+struct Kind {
+  Pair kernel;
+  int64_t stride = 1;
+};
+
+/// One convolution of `channels` whose result is a square plane.
 struct Problem {
   std::vector<int64_t> x, weight, y;
   ConvGeometry geometry;
 
-  Problem(Pair kernel, int64_t channels, int64_t side)
-      : x{1, channels, side, side},
-        weight{kOutputs, channels, kernel.h, kernel.w},
+  Problem(const Kind& kind, int64_t channels, int64_t side)
+      : x{1, channels, side * kind.stride, side * kind.stride},
+        weight{kOutputs, channels, kind.kernel.h, kind.kernel.w},
         y{1, kOutputs, side, side},
-        geometry{.padding = {kernel.h / 2, kernel.w / 2, kernel.h / 2, kernel.w / 2}} {}
+        geometry{.stride = kind.stride,
+                 .padding = {kind.kernel.h / 2, kind.kernel.w / 2, kind.kernel.h / 2, kind.kernel.w / 2}} {}
 };
 
 template <class T>
@@ -60,13 +68,14 @@ Error error_of(const Values<float>& got, const Values<double>& exact) {
   return {std::sqrt(squares / size), largest / std::sqrt(size / static_cast<double>(exact.size()))};
 }
 
-void print_row(Pair kernel, int64_t channels, int64_t side) {
-  const Problem p(kernel, channels, side);
+void print_row(const Kind& kind, int64_t channels, int64_t side) {
+  const Problem p(kind, channels, side);
   Values<float> x = random_values(p.x, 1), weight = random_values(p.weight, 1), y;
   const Values<double> exact = in_f64(p, x, weight);
   const ConvArgs args = args_of(p, x, weight, y);
-  std::printf("| %lldx%lld | %4lld | %3lld |", static_cast<long long>(kernel.h), static_cast<long long>(kernel.w),
-              static_cast<long long>(channels), static_cast<long long>(side));
+  const std::string name =
+      fmt::format("{}x{}{}", kind.kernel.h, kind.kernel.w, kind.stride == 1 ? "" : fmt::format("/{}", kind.stride));
+  std::printf("| %s | %4lld | %3lld |", name.c_str(), static_cast<long long>(channels), static_cast<long long>(side));
   for (const ConvKernel& k : conv_kernels()) {
     if (!k.supports(args)) {
       std::printf(" %16s |", "");
@@ -87,7 +96,7 @@ int main() {
   std::printf("| kernel | channels | plane |");
   for (const ConvKernel& k : conv_kernels()) std::printf(" %-16s |", k.name.c_str());
   std::printf("\n");
-  for (const Pair kernel : {Pair(1), Pair(3), Pair(1, 3), Pair(1, 7)})
+  for (const Kind& kind : {Kind{1}, Kind{3}, Kind{3, 2}, Kind{{1, 3}}, Kind{{1, 7}}})
     for (const int64_t channels : {16, 64, 256, 1024, 2048})
-      for (const int64_t side : {7, 14, 28, 56}) print_row(kernel, channels, side);
+      for (const int64_t side : {7, 14, 28, 56}) print_row(kind, channels, side);
 }

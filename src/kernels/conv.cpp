@@ -23,13 +23,14 @@ bool has_many_channels(const Array& weight, const ConvGeometry& geometry) {
   return geometry.groups == 1 && std::min(weight.shape[0], weight.shape[1]) >= kManyChannels;
 }
 
-/// By how many multiplications a plane takes, and what they cost beside plain ones with their transforms. Never a
-/// Winograd kernel where math is strict.
-Kernel winograd_or(Kernel other, const Array& y) {
+/// For 3x3 kernels, by how many multiplications a plane takes, and what they cost beside plain ones with their
+/// transforms. Never a Winograd kernel where math is strict.
+Kernel winograd_or(Kernel other, const Array& y, int64_t stride = 1) {
   if (math() == Math::strict) return other;
   constexpr double kCost2 = 1.3, kCost4 = 1.6;
   const auto of_tiles = [&](int64_t m) {
-    return static_cast<double>(parts_of(y.shape[2], m) * parts_of(y.shape[3], m) * (m + 2) * (m + 2));
+    const int64_t edge = (m - 1) * stride + 3;
+    return static_cast<double>(parts_of(y.shape[2], m) * parts_of(y.shape[3], m) * edge * edge);
   };
   const double plain = static_cast<double>(9 * y.shape[2] * y.shape[3]);
   const double two = kCost2 * of_tiles(2), four = kCost4 * of_tiles(4);
@@ -45,7 +46,7 @@ Kernel choose(const ConvArgs& a) {
   if (is_pointwise(a.weight)) return kOneDnn;
   // Lines are left to engines, which transform their weights once.
   const bool is_square = a.weight.shape[2] == a.weight.shape[3];
-  return is_square && conv_winograd_supports(4, a) ? winograd_or(kGemm, a.y) : kGemm;
+  return is_square && conv_winograd_supports(4, a) ? winograd_or(kGemm, a.y, a.geometry.stride.h) : kGemm;
 }
 
 Kernel choose_grad_input(const Array& g, const Array& weight, const ConvGeometry& geometry, const Array& dx) {

@@ -31,11 +31,11 @@ struct Plan {
   int64_t tile_plane, sums_plane;  // floats from a product's tiles, or sums, to the next one's
 
   Plan(int size, const ConvArgs& a)
-      : filter(winograd::filter_of(size, a.weight)),
+      : filter(winograd::filter_of(size, a.weight, a.geometry.stride.h)),
         form{.channels = a.weight.shape[1],
              .outputs = a.weight.shape[0],
              .width = gemm::tile().columns,
-             .products = filter.products()},
+             .planes = filter.weights()},
         tiles(filter.results(), a.y) {
     cut();
     tile_plane = spread(chunk * form.channels);
@@ -51,7 +51,7 @@ struct Plan {
     constexpr int64_t kFloats = 72 * 1024, kMostFloats = 2048 * 1024, kMost = 64, kManyChannels = 192, kFewJobs = 8;
     const int64_t tile = filter.products() * form.channels, rows = gemm::tile().rows;
     const int64_t few = std::clamp(kFloats / tile, rows, kMost), many = std::clamp(kMostFloats / tile, rows, kMost);
-    const bool is_long = form.channels >= kManyChannels || tiles.count < kFewJobs * few;
+    const bool is_long = filter.stride > 1 || form.channels >= kManyChannels || tiles.count < kFewJobs * few;
     const int64_t most = is_long ? many : few;
     const int64_t blocks = form.blocks(), chunks = std::max<int64_t>(1, parts_of(tiles.count, most));
     double least = std::numeric_limits<double>::infinity();
@@ -114,7 +114,9 @@ class Convolution {
     const auto [n, top, left] = p_.tiles.corner(tile);
     const Pads& pads = a_.geometry.padding;
     const float* pixels[winograd::kMostProducts];
-    winograd::point_to_pixels(a_.x, {n, top - pads.top, left - pads.left}, p_.filter.pixels(), memory_.zeros, pixels);
+    const int64_t stride = p_.filter.stride;
+    winograd::point_to_pixels(a_.x, {n, top * stride - pads.top, left * stride - pads.left}, p_.filter.pixels(),
+                              memory_.zeros, pixels);
     winograd::transform(winograd::Transform::input, p_.filter,
                         {.in = pixels, .channels = p_.form.channels, .out = out, .plane = p_.tile_plane});
   }
@@ -139,7 +141,7 @@ class Convolution {
                       .row_distance = more ? form.channels : 0,
                       .next_rows = p_.tile_plane,
                       .shape = {.taps = 1, .depth = form.channels},
-                      .weights = weights + q * form.product_size(block),
+                      .weights = weights + p_.filter.weight_of(q) * form.plane_size(block),
                       .output = {.columns = form.columns(block), .data = sums + q * p_.sums_plane, .stride = width},
                       .offset = q * p_.tile_plane,
                       .continues = more},
@@ -190,8 +192,9 @@ bool conv_winograd_filters(int m, Pair kernel) {
 
 bool conv_winograd_supports(int m, const ConvArgs& a) {
   const ConvGeometry& g = a.geometry;
-  return has_own_form(a) && conv_winograd_filters(m, {a.weight.shape[2], a.weight.shape[3]}) && g.stride == Pair(1) &&
-         g.dilation == Pair(1) && g.groups == 1;
+  const Pair kernel{a.weight.shape[2], a.weight.shape[3]};
+  return has_own_form(a) && conv_winograd_filters(m, kernel) && g.dilation == Pair(1) && g.groups == 1 &&
+         (g.stride == Pair(1) || (g.stride == Pair(2) && kernel == Pair(3)));
 }
 
 size_t conv_winograd_scratch(int m, const ConvArgs& args) {
@@ -215,7 +218,8 @@ void run(const ConvArgs& args, const Plan& p, const float* weights, Scratch& scr
 void conv_winograd(int m, const ConvArgs& args, const void* packed, void* memory) {
   if (args.y.numel() == 0) return;
   Scratch scratch(memory);
-  run(args, Plan(m, args), packed_body_here(packed), scratch);
+  const Plan plan(m, args);
+  run(args, plan, winograd::packed_here(packed, plan.filter), scratch);
 }
 
 size_t conv_winograd_unpacked_scratch(int m, const ConvArgs& args) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/parallel.h"
 #include "kernels/conv_layout.h"
 #include "kernels/conv_winograd.h"
@@ -15,14 +16,21 @@ using winograd::Filter;
 using winograd::filter_of;
 using winograd::Form;
 
-PackedHeader header_here(int m) { return PackedHeader::here(m == 2 ? PackedKind::winograd2 : PackedKind::winograd4); }
+PackedKind kind_of(int m, int64_t stride) {
+  if (stride == 1) return m == 2 ? PackedKind::winograd2 : PackedKind::winograd4;
+  return m == 2 ? PackedKind::winograd2_strided : PackedKind::winograd4_strided;
+}
+PackedHeader header_here(int m, int64_t stride) { return PackedHeader::here(kind_of(m, stride)); }
 
+/// That of any stride is as large.
 Form form_of(int m, const Array& weight, int64_t width) {
   return {.channels = weight.shape[1],
           .outputs = weight.shape[0],
           .width = width,
-          .products = filter_of(m, weight).products()};
+          .planes = filter_of(m, weight, 1).weights()};
 }
+static_assert(Filter{2, 3, 2}.weights() == Filter{2, 3}.weights() &&
+              Filter{4, 3, 2}.weights() == Filter{4, 3}.weights());
 size_t bytes_of(const Form& form, const Array& weight) {
   return kPackedHeaderBytes + static_cast<size_t>(form.size() + weight.numel()) * sizeof(float);
 }
@@ -59,28 +67,37 @@ void winograd::transform_weights(const Filter& filter, const Array& weight, cons
         }
         const auto run = exact ? transform_plain : transform;
         run(Transform::weight, filter,
-            {.in = planes, .channels = plane, .out = out + c * form.width, .plane = form.product_size(block)});
+            {.in = planes, .channels = plane, .out = out + c * form.width, .plane = form.plane_size(block)});
       }
     }
   });
 }
 
-size_t conv_winograd_packed_bytes(int m, const ConvArgs& args) {
-  return bytes_of(form_of(m, args.weight, header_here(m).width), args.weight);
+const float* winograd::packed_here(const void* packed, const Filter& filter) {
+  const PackedKind kind = PackedHeader::read(packed).kind, wanted = kind_of(filter.m, filter.stride);
+  CHECK(kind == wanted, "these packed convolution weights are for another stride or tile; pack them anew");
+  return packed_body_here(packed);
 }
 
-std::string conv_winograd_packed_format(int m) { return header_here(m).format(); }
+size_t conv_winograd_packed_bytes(int m, const ConvArgs& args) {
+  return bytes_of(form_of(m, args.weight, header_here(m, 1).width), args.weight);
+}
+
+std::string conv_winograd_packed_format(int m, int64_t stride) { return header_here(m, stride).format(); }
 
 void conv_winograd_pack(int m, const ConvArgs& args, void* packed) {
-  const Form form = form_of(m, args.weight, header_here(m).width);
-  float* const to = header_here(m).write(packed);
-  winograd::transform_weights(filter_of(m, args.weight), args.weight, form, to, /*exact=*/true);
+  const int64_t stride = args.geometry.stride.h;
+  const PackedHeader header = header_here(m, stride);
+  const Form form = form_of(m, args.weight, header.width);
+  float* const to = header.write(packed);
+  winograd::transform_weights(filter_of(m, args.weight, stride), args.weight, form, to, /*exact=*/true);
   copy_4d(args.weight, dense_weights(args.weight, to + form.size()));
 }
 
 void check_conv_winograd_packed(int m, const Array& weight, std::span<const std::byte> packed,
                                 std::string_view format) {
-  check_packed(packed, header_here(m).kind, format, weight.numel(),
+  const int64_t stride = format.find("_strided:") == std::string_view::npos ? 1 : 2;
+  check_packed(packed, kind_of(m, stride), format, weight.numel(),
                [&](int64_t width) { return bytes_of(form_of(m, weight, width), weight); });
 }
 

@@ -10,7 +10,8 @@ namespace ingot::kernels {
 namespace {
 
 constexpr std::array<char, 8> kMagic{'i', 'n', 'g', 'o', 't', 'p', 'w', '1'};
-constexpr std::string_view kNames[] = {"gemm:f32", "winograd2:f32", "winograd4:f32", "depthwise:f32"};
+constexpr std::string_view kNames[] = {"gemm:f32",      "winograd2:f32",         "winograd4:f32",
+                                       "depthwise:f32", "winograd2_strided:f32", "winograd4_strided:f32"};
 
 }  // namespace
 

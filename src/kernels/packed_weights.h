@@ -11,7 +11,8 @@
 /// conv_gemm*.cpp, conv_winograd*.cpp and conv_depthwise*.cpp.
 namespace ingot::kernels {
 
-enum class PackedKind : int32_t { gemm, winograd2, winograd4, depthwise };
+// The numbers are in files.
+enum class PackedKind : int32_t { gemm, winograd2, winograd4, depthwise, winograd2_strided, winograd4_strided };
 
 struct PackedHeader {
   PackedKind kind = PackedKind::gemm;

@@ -55,14 +55,49 @@ constexpr Matrix weights_on(std::initializer_list<double> points, int taps) {
 }
 constexpr Matrix kWeight4 = weights_on({0, a, -a, b, -b}, 3), kWeight27 = weights_on({0, 0.5, -0.5, 1, -1, 2, -2}, 7);
 
+// For a stride of 2: F(2,2) on +-1, infinity, and F(4,2) on +-1/2, +-5/4, infinity, whose results err less than on any
+// other of many points that were tried.
+constexpr Matrix kInput22{3, 3, {1, 1, 0, -1, 1, 0, -1, 0, 1}};
+constexpr Matrix kOutput22{2, 3, {1, 1, 0, 1, -1, 1}};
+constexpr double p = 0.5, q = 1.25, pp = p * p, qq = q * q;
+constexpr Matrix kInput42{5, 5, {-p * qq, -qq, p,        1, 0,  //
+                                 p* qq,   -qq, -p,       1, 0,  //
+                                 -q* pp,  -pp, q,        1, 0,  //
+                                 q* pp,   -pp, -q,       1, 0,  //
+                                 pp* qq,  0,   -pp - qq, 0, 1}};
+constexpr Matrix kOutput42{4, 5, {1,     1,      1,     1,      0,  //
+                                  p,     -p,     q,     -q,     0,  //
+                                  pp,    pp,     qq,    qq,     0,  //
+                                  p* pp, -p* pp, q* qq, -q* qq, 1}};
+constexpr Matrix kWeight22 = weights_on({1, -1}, 2), kWeight42 = weights_on({p, -p, q, -q}, 2);
+
 struct Matrices {
   Matrix input, weight, output;
 };
-const Matrices& matrices_of(int m, int taps) {
+
+/// Along an axis at a stride of 2, from those of F(m, 2).
+constexpr Matrices strided(const Matrices& two) {
+  const int m = two.output.rows, first = m + 1, edge = 2 * m + 1;
+  Matrices all{{edge, edge, {}}, {first + 1, 3, {}}, {m, edge, {}}};
+  for (int i = 0; i < first; ++i) {
+    for (int j = 0; j < first; ++j) all.input.values[i * edge + 2 * j] = two.input.values[i * first + j];
+    for (int t = 0; t < 2; ++t) all.weight.values[i * 3 + 2 * t] = two.weight.values[i * 2 + t];
+    for (int k = 0; k < m; ++k) all.output.values[k * edge + i] = two.output.values[k * first + i];
+  }
+  for (int k = 0; k < m; ++k)
+    all.input.values[(first + k) * edge + 2 * k + 1] = all.output.values[k * edge + first + k] = 1;
+  all.weight.values[first * 3 + 1] = 1;
+  return all;
+}
+
+const Matrices& matrices_of(const Filter& f) {
+  static constexpr Matrices kStrided2 = strided({kInput22, kWeight22, kOutput22}),
+                            kStrided4 = strided({kInput42, kWeight42, kOutput42});
+  if (f.stride == 2) return f.m == 2 ? kStrided2 : kStrided4;
   static constexpr Matrices kThree2{kInput2, kWeight2, kOutput2}, kThree4{kInput4, kWeight4, kOutput4},
       kSeven2{kInput27, kWeight27, kOutput27};
-  if (taps == 7) return kSeven2;
-  return m == 2 ? kThree2 : kThree4;
+  if (f.taps() == 7) return kSeven2;
+  return f.m == 2 ? kThree2 : kThree4;
 }
 
 Matrix transposed(const Matrix& x) {
@@ -97,10 +132,10 @@ void apply(const Matrix& l, bool is_line, const double* in, double* out) {
 
 }  // namespace
 
-Matrix output_matrix(int m, int taps) { return matrices_of(m, taps).output; }
+Matrix output_matrix(const Filter& filter) { return matrices_of(filter).output; }
 
-Matrix matrix_of(Transform which, int m, int taps) {
-  const Matrices& all = matrices_of(m, taps);
+Matrix matrix_of(Transform which, const Filter& filter) {
+  const Matrices& all = matrices_of(filter);
   switch (which) {
     case Transform::input:
       return all.input;
@@ -115,7 +150,7 @@ Matrix matrix_of(Transform which, int m, int taps) {
 }
 
 void transform_plain(Transform which, const Filter& filter, const Planes& p) {
-  const Matrix l = matrix_of(which, filter.m, filter.taps());
+  const Matrix l = matrix_of(which, filter);
   const bool is_line = filter.is_line();
   const int size = is_line ? l.columns : l.columns * l.columns, results = is_line ? l.rows : l.rows * l.rows;
   double in[kMostProducts], out[kMostProducts];
@@ -128,11 +163,11 @@ void transform_plain(Transform which, const Filter& filter, const Planes& p) {
 }
 
 void transform_output_plain(const Filter& filter, const OutputTile& t) {
-  const Matrix l = output_matrix(filter.m, filter.taps());
+  const Matrix l = output_matrix(filter);
   const int64_t across = filter.results().w;
   double in[kMostProducts], out[kMostProducts];
   for (int64_t c = 0; c < t.channels; ++c) {
-    for (int p = 0; p < filter.products(); ++p) in[p] = static_cast<double>(t.sums[p * t.plane + c]);
+    for (int i = 0; i < filter.products(); ++i) in[i] = static_cast<double>(t.sums[i * t.plane + c]);
     apply(l, filter.is_line(), in, out);
     for (int i = 0; i < t.rows; ++i)
       for (int j = 0; j < t.columns; ++j) {

@@ -24,7 +24,7 @@ constexpr float kA = std::numbers::sqrt2_v<float> / 2, kB = std::numbers::sqrt2_
 HWY_INLINE V constant(float v) { return hn::Set(F32(), v); }
 
 /// out[0], out[step], ... = L d for the matrices of winograd_plain.cpp, in as few operations as can be.
-template <int M, int R>
+template <int M, int R, int kStride = 1>
 struct Lines;
 
 template <>
@@ -158,6 +158,66 @@ struct Lines<2, 7> {
   }
 };
 
+template <>
+struct Lines<2, 3, 2> {
+  static HWY_INLINE void input(const V (&d)[5], V* out, int step) {
+    out[0] = hn::Add(d[0], d[2]);
+    out[step] = hn::Sub(d[2], d[0]);
+    out[2 * step] = hn::Sub(d[4], d[0]);
+    out[3 * step] = d[1];
+    out[4 * step] = d[3];
+  }
+  static HWY_INLINE void output(const V (&s)[5], V* out, int step) {
+    out[0] = hn::Add(hn::Add(s[0], s[1]), s[3]);
+    out[step] = hn::Add(hn::Sub(s[0], s[1]), hn::Add(s[2], s[4]));
+  }
+  static HWY_INLINE void weight(const V (&w)[3], V* out, int step) {
+    const V half = constant(0.5f);
+    out[0] = hn::Mul(half, hn::Add(w[0], w[2]));
+    out[step] = hn::Mul(half, hn::Sub(w[2], w[0]));
+    out[2 * step] = w[2];
+    out[3 * step] = w[1];
+  }
+};
+
+template <>
+struct Lines<4, 3, 2> {
+  static constexpr float kP = 0.5f, kQ = 1.25f, kPP = kP * kP, kQQ = kQ * kQ;
+  // What the weights of the points +-p and +-q are divided by, their odd parts too.
+  static constexpr float kOddP = 1 / (2 * (kPP - kQQ)), kOddQ = -kOddP, kEvenP = kOddP / kP, kEvenQ = kOddQ / kQ;
+
+  static HWY_INLINE void input(const V (&d)[9], V* out, int step) {
+    const V p = constant(kP), q = constant(kQ), pp = constant(kPP), qq = constant(kQQ);
+    const V odd_p = hn::NegMulAdd(qq, d[2], d[6]), even_p = hn::NegMulAdd(qq, d[0], d[4]);
+    out[0] = hn::MulAdd(p, even_p, odd_p);
+    out[step] = hn::NegMulAdd(p, even_p, odd_p);
+    const V odd_q = hn::NegMulAdd(pp, d[2], d[6]), even_q = hn::NegMulAdd(pp, d[0], d[4]);
+    out[2 * step] = hn::MulAdd(q, even_q, odd_q);
+    out[3 * step] = hn::NegMulAdd(q, even_q, odd_q);
+    out[4 * step] = hn::MulAdd(constant(kPP * kQQ), d[0], hn::NegMulAdd(constant(kPP + kQQ), d[4], d[8]));
+    INGOT_UNROLL
+    for (int i = 0; i < 4; ++i) out[(5 + i) * step] = d[2 * i + 1];
+  }
+  static HWY_INLINE void output(const V (&s)[9], V* out, int step) {
+    const V sum_p = hn::Add(s[0], s[1]), odd_p = hn::Sub(s[0], s[1]), sum_q = hn::Add(s[2], s[3]),
+            odd_q = hn::Sub(s[2], s[3]);
+    out[0] = hn::Add(s[5], hn::Add(sum_p, sum_q));
+    out[step] = hn::MulAdd(constant(kP), odd_p, hn::MulAdd(constant(kQ), odd_q, s[6]));
+    out[2 * step] = hn::MulAdd(constant(kPP), sum_p, hn::MulAdd(constant(kQQ), sum_q, s[7]));
+    out[3 * step] = hn::MulAdd(constant(kP * kPP), odd_p, hn::MulAdd(constant(kQ * kQQ), odd_q, hn::Add(s[4], s[8])));
+  }
+  static HWY_INLINE void weight(const V (&w)[3], V* out, int step) {
+    const V even_p = hn::Mul(constant(kEvenP), w[0]), even_q = hn::Mul(constant(kEvenQ), w[0]);
+    const V odd_p = constant(kOddP), odd_q = constant(kOddQ);
+    out[0] = hn::MulAdd(odd_p, w[2], even_p);
+    out[step] = hn::Sub(hn::Mul(odd_p, w[2]), even_p);
+    out[2 * step] = hn::MulAdd(odd_q, w[2], even_q);
+    out[3 * step] = hn::Sub(hn::Mul(odd_q, w[2]), even_q);
+    out[4 * step] = w[2];
+    out[5 * step] = w[1];
+  }
+};
+
 /// Calls work(c, count, to) for each vector of channels: the first of them, how many there are, where results go.
 template <class F>
 HWY_INLINE void for_vectors(const Planes& p, const F& work) {
@@ -226,6 +286,13 @@ void transform_square(Transform which, const Planes& p) {
   }
 }
 
+template <int M>
+void transform_strided(Transform which, const Planes& p) {
+  constexpr int kEdge = 2 * M + 1;
+  which == Transform::input ? square<kEdge, kEdge, Lines<M, 3, 2>::input>(p)
+                            : square<3, M + 2, Lines<M, 3, 2>::weight>(p);
+}
+
 /// Results along a line of an output tile, whichever way it lies.
 struct OutputLine {
   float* out;
@@ -261,9 +328,9 @@ void output_line(const OutputTile& t, bool across) {
   }
 }
 
-template <int M>
+template <int M, int kStride = 1>
 void output_square(const OutputTile& t) {
-  constexpr int kEdge = M + 2;
+  constexpr int kEdge = (M - 1) * kStride + 3;
   for (int64_t c = 0; c < t.channels; c += kLanes) {
     V half[M * kEdge];  // A^T s
     INGOT_UNROLL
@@ -271,7 +338,7 @@ void output_square(const OutputTile& t) {
       V s[kEdge];
       INGOT_UNROLL
       for (int i = 0; i < kEdge; ++i) s[i] = read_some(t.sums + (i * kEdge + j) * t.plane + c, t.channels - c);
-      Lines<M, 3>::output(s, half + j, kEdge);
+      Lines<M, 3, kStride>::output(s, half + j, kEdge);
     }
     INGOT_UNROLL
     for (int i = 0; i < M; ++i) {
@@ -279,7 +346,7 @@ void output_square(const OutputTile& t) {
       V s[kEdge], out[M];
       INGOT_UNROLL
       for (int j = 0; j < kEdge; ++j) s[j] = half[i * kEdge + j];
-      Lines<M, 3>::output(s, out, 1);
+      Lines<M, 3, kStride>::output(s, out, 1);
       const float* const residual = t.residual == nullptr ? nullptr : t.residual + i * t.residual_row;
       write_line(t, out, c, {t.out + i * t.out_row, t.out_pixel, residual, t.residual_pixel, t.columns});
     }
@@ -287,11 +354,13 @@ void output_square(const OutputTile& t) {
 }
 
 void transform(Transform which, const Filter& f, const Planes& p) {
+  if (f.stride == 2) return f.m == 2 ? transform_strided<2>(which, p) : transform_strided<4>(which, p);
   if (!f.is_line()) return f.m == 2 ? transform_square<2>(which, p) : transform_square<4>(which, p);
   if (f.taps() == 7) return transform_line<2, 7>(which, p);
   f.m == 2 ? transform_line<2, 3>(which, p) : transform_line<4, 3>(which, p);
 }
 void transform_output(const Filter& f, const OutputTile& t) {
+  if (f.stride == 2) return f.m == 2 ? output_square<2, 2>(t) : output_square<4, 2>(t);
   if (!f.is_line()) return f.m == 2 ? output_square<2>(t) : output_square<4>(t);
   const bool across = f.kernel.h == 1;
   if (f.taps() == 7) return output_line<2, 7>(t, across);

@@ -109,7 +109,9 @@ struct Winograd {
     kernels::conv_winograd(m, a, packed, scratch);
   }
   static size_t bytes(const kernels::ConvArgs& a) { return kernels::conv_winograd_packed_bytes(m, a); }
-  static std::string form(const kernels::ConvArgs&) { return kernels::conv_winograd_packed_format(m); }
+  static std::string form(const kernels::ConvArgs& a) {
+    return kernels::conv_winograd_packed_format(m, a.geometry.stride.h);
+  }
   static void pack(const kernels::ConvArgs& a, void* packed) { kernels::conv_winograd_pack(m, a, packed); }
   static void check(const Array& weight, int64_t groups, std::span<const std::byte> packed, std::string_view form) {
     CHECK(kernels::conv_winograd_filters(m, {weight.shape[2], weight.shape[3]}) && groups == 1,

@@ -72,6 +72,7 @@ const Shape kChosen[] = {
     {2, kMany, 13, 14, kMany, {3, 3}, {.stride = 2, .padding = 1, .groups = kMany}},
     {0, kMany, 13, 14, kMany, {3, 3}, {.padding = 1, .groups = kMany}},
     {2, 1, 13, 14, 1, {3, 3}, {.padding = 1}},
+    {2, kMany, 56, 55, kMany, {3, 3}, {.stride = 2, .padding = 1}},
 };
 
 TEST(Conv2d, ChoosesByShapeAndMath) {
@@ -87,6 +88,7 @@ TEST(Conv2d, ChoosesByShapeAndMath) {
     EXPECT_EQ(choice.input, "gemm");
     EXPECT_EQ(choice.weight, "gemm");
   }
+  EXPECT_EQ(choice_of(kChosen[11]).forward, "winograd4");
   const Choice strided = choice_of(kChosen[2]), pointwise = choice_of(kChosen[3]);
   EXPECT_EQ(strided.forward, "gemm");
   EXPECT_EQ(strided.input, "gemm");

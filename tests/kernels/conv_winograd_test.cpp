@@ -22,6 +22,11 @@ struct Filtered {
 
 std::ostream& operator<<(std::ostream& out, const Filtered& f) { return out << "F(" << f.m << ") " << f.shape; }
 
+Shape strided(Shape shape) {
+  shape.geometry.stride = 2;
+  return shape;
+}
+
 /// With each tile that they have.
 template <class Shapes>
 void add_filtered(const Shapes& shapes, std::vector<Filtered>& to) {
@@ -33,6 +38,9 @@ std::vector<Filtered> filtered_shapes() {
   std::vector<Filtered> all;
   add_filtered(kThreeByThree, all);
   add_filtered(kLines, all);
+  std::vector<Shape> of_stride_2;
+  for (const Shape& shape : kThreeByThree) of_stride_2.push_back(strided(shape));
+  add_filtered(of_stride_2, all);
   return all;
 }
 
@@ -63,8 +71,8 @@ TEST(ConvWinograd, MatchesThePlainKernel) {
 }
 
 TEST(ConvWinograd, EveryActivation) {
-  for (const Filtered& f :
-       {Filtered{2, kThreeByThree[2]}, Filtered{4, kThreeByThree[2]}, Filtered{4, kLines[2]}, Filtered{2, kLines[7]}})
+  for (const Filtered& f : {Filtered{2, kThreeByThree[2]}, Filtered{4, kThreeByThree[2]},
+                            Filtered{4, strided(kThreeByThree[2])}, Filtered{4, kLines[2]}, Filtered{2, kLines[7]}})
     for (const Activation activation : kActivations)
       check(f, activation, Layout::channels_last, Layout::channels_last, Layout::channel_slice);
 }
@@ -77,7 +85,8 @@ TEST(ConvWinograd, RandomShapes) {
     constexpr Pair kKernels[] = {3, 3, {1, 3}, {3, 1}, {1, 7}, {7, 1}};
     Shape shape = random_shape(random);
     shape.kernel = kKernels[random() % std::size(kKernels)];
-    shape.geometry.stride = shape.geometry.dilation = 1;
+    shape.geometry.stride = shape.kernel == Pair(3) && random() % 3 == 0 ? 2 : 1;
+    shape.geometry.dilation = 1;
     shape.geometry.groups = 1;
     shape.height += shape.kernel.h - 1, shape.width += shape.kernel.w - 1;
     if (random() % 4 == 0) shape.in += static_cast<int64_t>(random() % 300);
@@ -93,12 +102,15 @@ TEST(ConvWinograd, ErrsByAFewRoundings) {
     int m;
     Pair kernel;
     double most;  // beside plain sums
+    int stride = 1;
   };
-  constexpr Bound kBounds[] = {{2, 3, 1.2}, {4, 3, 3}, {2, {1, 3}, 1.2}, {4, {3, 1}, 2}, {2, {1, 7}, 3}};
-  for (const auto& [m, kernel, most] : kBounds)
+  constexpr Bound kBounds[] = {{2, 3, 1.2},    {4, 3, 3},      {2, {1, 3}, 1.2}, {4, {3, 1}, 2},
+                               {2, {1, 7}, 3}, {2, 3, 1.2, 2}, {4, 3, 1.4, 2}};
+  for (const auto& [m, kernel, most, stride] : kBounds)
     for (const int64_t channels : {16, 64, 256, 1024}) {
-      const Shape shape{
-          1, channels, 12, 12, 16, kernel, {.padding = {kernel.h / 2, kernel.w / 2, kernel.h / 2, kernel.w / 2}}};
+      const Pads padding{kernel.h / 2, kernel.w / 2, kernel.h / 2, kernel.w / 2};
+      const int64_t side = 12 * stride;
+      const Shape shape{1, channels, side, side, 16, kernel, {.stride = stride, .padding = padding}};
       const Sizes sizes(shape);
       const Box x = std::move(Box(DType::f32, sizes.x, Layout::channels_last).randomize(1));
       const Box weight = std::move(Box(DType::f32, sizes.weight).randomize(2));
@@ -112,7 +124,7 @@ TEST(ConvWinograd, ErrsByAFewRoundings) {
       const double plain = relative_error(y, expected);
       run(m, args);
       const double error = relative_error(y, expected);
-      RecordProperty(fmt::format("F{}_{}x{}_{}_channels", m, kernel.h, kernel.w, channels),
+      RecordProperty(fmt::format("F{}_{}x{}_stride_{}_{}_channels", m, kernel.h, kernel.w, stride, channels),
                      fmt::format("{:.2e}, plain {:.2e}", error, plain));
       EXPECT_LT(error, most * plain) << Filtered{m, shape};
     }
@@ -123,7 +135,8 @@ TEST(ConvWinograd, BitsDependOnTheImageAlone) {
   add_filtered(
       std::vector{Shape{5, 24, 13, 14, 40, {3, 3}, {.padding = 1}}, Shape{3, 600, 7, 9, 33, {3, 3}, {.padding = 1}},
                   Shape{5, 24, 13, 14, 40, {1, 3}, {.padding = {0, 1, 0, 1}}},
-                  Shape{3, 130, 4, 9, 33, {7, 1}, {.padding = {3, 0, 3, 0}}}},
+                  Shape{3, 130, 4, 9, 33, {7, 1}, {.padding = {3, 0, 3, 0}}},
+                  Shape{5, 24, 25, 28, 40, {3, 3}, {.stride = 2, .padding = 1}}},
       all);
   for (const Filtered& f : all) {
     SCOPED_TRACE(testing::Message() << f);
@@ -143,16 +156,38 @@ TEST(ConvWinograd, PackedWeightsComeBackAsTheyWere) {
     GuardedScratch packed(bytes);
     conv_winograd_pack(m, args, packed.data());
     const std::span span(static_cast<const std::byte*>(packed.data()), bytes);
-    check_conv_winograd_packed(m, weight, span, conv_winograd_packed_format(m));
-    EXPECT_THAT(error_of([&] { check_conv_winograd_packed(6 - m, weight, span, conv_winograd_packed_format(m)); }),
+    const std::string format = conv_winograd_packed_format(m, shape.geometry.stride.h);
+    check_conv_winograd_packed(m, weight, span, format);
+    EXPECT_THAT(error_of([&] { check_conv_winograd_packed(6 - m, weight, span, format); }),
                 HasSubstr("packed weights are 'winograd"));
-    EXPECT_THAT(
-        error_of([&] { check_conv_winograd_packed(m, weight, span.first(bytes - 4), conv_winograd_packed_format(m)); }),
-        HasSubstr("takes"));
+    EXPECT_THAT(error_of([&] { check_conv_winograd_packed(m, weight, span.first(bytes - 4), format); }),
+                HasSubstr("takes"));
     const Box back(DType::f32, sizes.weight);
     conv_winograd_unpack(m, packed.data(), back);
     EXPECT_EQ(back.values(), weight.values());
   }
+}
+
+TEST(ConvWinograd, RefusesWeightsPackedForAnotherStrideOrTile) {
+  const Shape shape{1, 4, 9, 9, 6, {3, 3}, {.padding = 1}};
+  const auto packs = [](int m, const Shape& s, const auto& use) {
+    const Sizes sizes(s);
+    const Box x(DType::f32, sizes.x, Layout::channels_last), y(DType::f32, sizes.y, Layout::channels_last);
+    const Box weight = std::move(Box(DType::f32, sizes.weight).randomize(2));
+    const ConvArgs args{.x = x, .weight = weight, .geometry = s.geometry, .y = y};
+    GuardedScratch packed(conv_winograd_packed_bytes(m, args)), scratch(conv_winograd_scratch(m, args));
+    conv_winograd_pack(m, args, packed.data());
+    use(args, packed.data(), scratch.data());
+  };
+  packs(4, shape, [&](const ConvArgs&, const void* of_stride_1, void*) {
+    packs(4, strided(shape), [&](const ConvArgs& args, const void* of_stride_2, void* scratch) {
+      EXPECT_EQ(error_of([&] { conv_winograd(4, args, of_stride_2, scratch); }), "");
+      EXPECT_THAT(error_of([&] { conv_winograd(4, args, of_stride_1, scratch); }), HasSubstr("another stride or tile"));
+    });
+    packs(2, shape, [&](const ConvArgs& args, const void*, void* scratch) {
+      EXPECT_THAT(error_of([&] { conv_winograd(2, args, of_stride_1, scratch); }), HasSubstr("another stride or tile"));
+    });
+  });
 }
 
 TEST(ConvWinograd, EmptyBatchIsNoWork) {
@@ -163,7 +198,7 @@ TEST(ConvWinograd, EmptyBatchIsNoWork) {
   run(4, {.x = x, .weight = weight, .geometry = shape.geometry, .y = y});
 }
 
-TEST(ConvWinograd, SupportsStrideOneOnly) {
+TEST(ConvWinograd, SupportsStridesOneAndTwo) {
   for (const Shape& shape : kShapes) {
     const ConvGeometry& g = shape.geometry;
     const Sizes sizes(shape);
@@ -171,7 +206,8 @@ TEST(ConvWinograd, SupportsStrideOneOnly) {
     const Box weight(DType::f32, sizes.weight);
     for (const int m : {2, 4})
       EXPECT_EQ(conv_winograd_supports(m, {.x = x, .weight = weight, .geometry = g, .y = y}),
-                shape.kernel == Pair(3) && g.stride == Pair(1) && g.dilation == Pair(1) && g.groups == 1)
+                shape.kernel == Pair(3) && (g.stride == Pair(1) || g.stride == Pair(2)) && g.dilation == Pair(1) &&
+                    g.groups == 1)
           << shape;
   }
 }
@@ -185,8 +221,8 @@ TEST(ConvWinograd, FiltersSquaresAndLines) {
   }
 }
 
-constexpr winograd::Filter kFilters[] = {{2, 3},      {4, 3},      {2, {1, 3}}, {2, {3, 1}},
-                                         {4, {1, 3}}, {4, {3, 1}}, {2, {1, 7}}, {2, {7, 1}}};
+constexpr winograd::Filter kFilters[] = {{2, 3},      {4, 3},      {2, {1, 3}}, {2, {3, 1}}, {4, {1, 3}},
+                                         {4, {3, 1}}, {2, {1, 7}}, {2, {7, 1}}, {2, 3, 2},   {4, 3, 2}};
 
 TEST(Winograd, TransformsMatchTheirTwins) {
   std::mt19937 random(5);
@@ -194,7 +230,7 @@ TEST(Winograd, TransformsMatchTheirTwins) {
   for (const winograd::Filter& filter : kFilters)
     for (const int64_t channels : {1, 3, 7, 8, 9, 17, 32}) {
       SCOPED_TRACE(testing::Message() << "F(" << filter.m << ") of " << filter.kernel.h << "x" << filter.kernel.w
-                                      << ", " << channels << " channels");
+                                      << ", stride " << filter.stride << ", " << channels << " channels");
       const Box pixels =
           std::move(Box(DType::f32, {filter.products(), channels}, Layout::channel_slice).randomize(random()));
       std::vector<const float*> pointers;
@@ -202,8 +238,9 @@ TEST(Winograd, TransformsMatchTheirTwins) {
         pointers.push_back(pixels.array().as<float>() + p * pixels.array().strides[0]);
       for (const auto which : {Transform::input, Transform::weight, Transform::gradient, Transform::weight_sums})
         for (const int64_t width : {channels, channels / 2 + 1}) {  // results in one strip, and in two
-          if (filter.is_line() && which != Transform::input && which != Transform::weight) continue;
-          const int rows = winograd::matrix_of(which, filter.m, filter.taps()).rows;
+          const bool has_gradients = !filter.is_line() && filter.stride == 1;
+          if (!has_gradients && which != Transform::input && which != Transform::weight) continue;
+          const int rows = winograd::matrix_of(which, filter).rows;
           const int64_t strips = (channels + width - 1) / width, results = filter.is_line() ? rows : rows * rows;
           const Box out(DType::f32, {results, strips, width}, Layout::channel_slice);
           const Box expected(DType::f32, {results, strips, width}, Layout::channel_slice);
@@ -256,16 +293,20 @@ TEST(Winograd, TransformsMatchTheirTwins) {
 TEST(Winograd, MatricesAreThoseOfConvolution) {
   for (const winograd::Filter& filter : kFilters) {
     const int e = filter.edge(), taps = filter.taps();
-    const winograd::Matrix bt = winograd::matrix_of(winograd::Transform::input, filter.m, taps),
-                           at = winograd::output_matrix(filter.m, taps),
-                           g = winograd::matrix_of(winograd::Transform::weight, filter.m, taps);
+    const winograd::Matrix bt = winograd::matrix_of(winograd::Transform::input, filter),
+                           at = winograd::output_matrix(filter),
+                           g = winograd::matrix_of(winograd::Transform::weight, filter);
     for (int i = 0; i < filter.m; ++i)    // result
       for (int k = 0; k < e; ++k)         // pixel
         for (int t = 0; t < taps; ++t) {  // tap
           double sum = 0;
-          for (int p = 0; p < e; ++p) sum += at.values[i * e + p] * g.values[p * taps + t] * bt.values[p * e + k];
-          EXPECT_NEAR(sum, k == i + t ? 1 : 0, 1e-14)
-              << "F(" << filter.m << "," << taps << "): " << i << " " << k << " " << t;
+          for (int p = 0; p < e; ++p) {
+            const int weight = std::min(p, filter.edge_weights() - 1);
+            sum += at.values[i * e + p] * g.values[weight * taps + t] * bt.values[p * e + k];
+          }
+          EXPECT_NEAR(sum, k == i * filter.stride + t ? 1 : 0, 1e-14)
+              << "F(" << filter.m << "," << taps << ") of stride " << filter.stride << ": " << i << " " << k << " "
+              << t;
         }
   }
 }
