@@ -59,17 +59,16 @@ constexpr Matrix kWeight4 = weights_on({0, a, -a, b, -b}, 3), kWeight27 = weight
 // other of many points that were tried.
 constexpr Matrix kInput22{3, 3, {1, 1, 0, -1, 1, 0, -1, 0, 1}};
 constexpr Matrix kOutput22{2, 3, {1, 1, 0, 1, -1, 1}};
-constexpr double p = 0.5, q = 1.25, pp = p * p, qq = q * q;
-constexpr Matrix kInput42{5, 5, {-p * qq, -qq, p,        1, 0,  //
-                                 p* qq,   -qq, -p,       1, 0,  //
-                                 -q* pp,  -pp, q,        1, 0,  //
-                                 q* pp,   -pp, -q,       1, 0,  //
-                                 pp* qq,  0,   -pp - qq, 0, 1}};
-constexpr Matrix kOutput42{4, 5, {1,     1,      1,     1,      0,  //
-                                  p,     -p,     q,     -q,     0,  //
-                                  pp,    pp,     qq,    qq,     0,  //
-                                  p* pp, -p* pp, q* qq, -q* qq, 1}};
-constexpr Matrix kWeight22 = weights_on({1, -1}, 2), kWeight42 = weights_on({p, -p, q, -q}, 2);
+constexpr Matrix kInput42{5, 5, {-0.78125, -1.5625, 0.5,     1, 0,  //
+                                 0.78125,  -1.5625, -0.5,    1, 0,  //
+                                 -0.3125,  -0.25,   1.25,    1, 0,  //
+                                 0.3125,   -0.25,   -1.25,   1, 0,  //
+                                 0.390625, 0,       -1.8125, 0, 1}};
+constexpr Matrix kOutput42{4, 5, {1,     1,      1,        1,         0,  //
+                                  0.5,   -0.5,   1.25,     -1.25,     0,  //
+                                  0.25,  0.25,   1.5625,   1.5625,    0,  //
+                                  0.125, -0.125, 1.953125, -1.953125, 1}};
+constexpr Matrix kWeight22 = weights_on({1, -1}, 2), kWeight42 = weights_on({0.5, -0.5, 1.25, -1.25}, 2);
 
 struct Matrices {
   Matrix input, weight, output;
