@@ -69,7 +69,8 @@ Work declare(CLI::App& app) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--disable-pass", options->disabled, "Leave out a pass, by name; can be repeated");
-  app.add_option("--timing-cache", options->timing_cache, "File of measured times, read and added to; begun anew where its kernels were others");
+  app.add_option("--timing-cache", options->timing_cache,
+                 "File of measured times, read and added to; begun anew where its kernels were others");
   app.add_option("--math", options->math, "fast: convolutions may go by Winograd, with more rounding")
       ->transform(CLI::CheckedTransformer(kMaths, CLI::ignore_case))
       ->default_str("strict");

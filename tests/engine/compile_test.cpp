@@ -232,6 +232,30 @@ TEST(Compile, FastMathMayFilterLinesByWinograd) {
               ThrowsMessage<Error>(HasSubstr("'winograd4' does not support this call")));
 }
 
+TEST(Compile, FastMathMayFilterStridesOfTwoByWinograd) {
+  const Tensor weight = random({6, 6, 3, 3}, 1);  // of both strides, which transform it differently
+  const Graph graph = traced(
+      [&](const Tensors& in) {
+        const Tensor h = relu(conv2d(in[0], weight, {}, {.padding = 1}));
+        return Tensors{conv2d(h, weight, {}, {.stride = 2, .padding = 1})};
+      },
+      {{4, 6, 19, 22}});
+  BuildReport report;
+  compile(graph, {.math = Math::fast}, &report);
+  ASSERT_EQ(report.tactics.size(), 2U);
+  const std::string first = report.tactics[0].step, second = report.tactics[1].step;
+  const auto path = temporary("strided.ingot");
+  for (const char* tactic : {"winograd2", "winograd4"}) {
+    const Engine engine =
+        compile(graph, {.math = Math::fast, .forced_tactics = {{first, tactic}, {second, tactic}}}, &report);
+    EXPECT_EQ(report.tactics[0].chosen, tactic);
+    EXPECT_EQ(report.tactics[1].chosen, tactic);
+    expect_runs_as(engine, graph, {1, 3});
+    engine.save(path);
+    expect_runs_as(Engine::load(path), graph, {2});
+  }
+}
+
 TEST(Compile, OneWeightOfTwoConvolutionsIsPackedOnce) {
   const Tensor w = random({4, 4, 3, 3}, 1);
   const Graph graph = traced(
