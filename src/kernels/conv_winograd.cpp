@@ -21,7 +21,7 @@ using winograd::Form;
 /// What follows from the sizes and the thread count. Tiles are numbered over all images.
 ///
 /// A thread transforms the tiles of its jobs for itself, even where another one makes other outputs of the same tiles:
-/// that costs less than handing them over, which takes half as long again where the threads' cores share no cache.
+/// that costs less than handing them over, which takes half as long again where lines are slow from core to core.
 struct Plan {
   Filter filter;
   Form form;
@@ -32,10 +32,7 @@ struct Plan {
 
   Plan(int size, const ConvArgs& a)
       : filter(winograd::filter_of(size, a.weight, a.geometry.stride.h)),
-        form{.channels = a.weight.shape[1],
-             .outputs = a.weight.shape[0],
-             .width = gemm::tile().columns,
-             .planes = filter.weights()},
+        form(winograd::form_of(filter, a.weight, gemm::tile().columns)),
         tiles(filter.results(), a.y) {
     cut();
     tile_plane = spread(chunk * form.channels);
@@ -52,15 +49,15 @@ struct Plan {
     const int64_t tile = filter.products() * form.channels, rows = gemm::tile().rows;
     const int64_t few = std::clamp(kFloats / tile, rows, kMost), many = std::clamp(kMostFloats / tile, rows, kMost);
     const bool is_long = filter.stride > 1 || form.channels >= kManyChannels || tiles.count < kFewJobs * few;
-    const int64_t most = is_long ? many : few;
-    const int64_t blocks = form.blocks(), chunks = std::max<int64_t>(1, parts_of(tiles.count, most));
+    const int64_t least_chunks = parts_of(tiles.count, is_long ? many : few), blocks = form.blocks();
+    const int64_t threads = num_threads();
     double least = std::numeric_limits<double>::infinity();
-    for (int64_t g = 1; g <= std::min<int64_t>(blocks, num_threads()); ++g)
-      for (int64_t n = chunks; n < chunks + num_threads(); ++n) {
-        const int64_t size = parts_of(tiles.count, n);
-        const double t = static_cast<double>(parts_of(n * g, num_threads())) * time(size, Cut{blocks, g}.most());
-        if (t < least) least = t, chunk = size, groups = {blocks, g};
-      }
+    for (int64_t g = 1; g <= std::min(blocks, threads); ++g) {
+      const int64_t rounds = parts_of(least_chunks * g, threads);  // jobs of a thread
+      const int64_t size = parts_of(tiles.count, rounds * threads / g);
+      const double t = static_cast<double>(rounds) * time(size, Cut{blocks, g}.most());
+      if (t < least) least = t, chunk = size, groups = {blocks, g};
+    }
   }
   /// That a job takes, in terms of a tile's products with a block of outputs.
   double time(int64_t of_tiles, int64_t of_blocks) const {
@@ -73,12 +70,12 @@ struct Plan {
 
 /// What one thread works in.
 struct Room {
-  int64_t* chunk;  // whose tiles it holds
+  int64_t* held;  // the chunk whose tiles these are
   const float** pointers;
   float *partial, *sums, *tiles;
 
   Room(const Plan& p, Scratch& s)
-      : chunk(s.array<int64_t>(1)),
+      : held(s.array<int64_t>(1)),
         pointers(s.array<const float*>(gemm::Panels::size(p.chunk, 1))),
         partial(s.array<float>(gemm::sums_size(gemm::panels_of(p.chunk)))),
         sums(s.array<float>(p.filter.products() * p.sums_plane)),
@@ -97,12 +94,12 @@ class Convolution {
       : a_(a), p_(p), weights_(weights), memory_(memory) {}
 
   void run() const {
-    for (int thread = 0; thread < num_threads(); ++thread) *memory_.rooms.of(thread).chunk = -1;
+    for (int thread = 0; thread < num_threads(); ++thread) *memory_.rooms.of(thread).held = -1;
     parallel_jobs(p_.jobs(), [&](int64_t job, int thread) {
       const Room room = memory_.rooms.of(thread);
       const int64_t chunk = job / p_.groups.parts, group = job % p_.groups.parts;
       const int64_t begin = chunk * p_.chunk, count = std::min(p_.chunk, p_.tiles.count - begin);
-      if (std::exchange(*room.chunk, chunk) != chunk)
+      if (std::exchange(*room.held, chunk) != chunk)
         for (int64_t i = 0; i < count; ++i) transform(begin + i, room.tiles + i * p_.form.channels);
       for (int64_t block = p_.groups.begin(group); block < p_.groups.begin(group + 1); ++block)
         multiply(begin, count, block, room);

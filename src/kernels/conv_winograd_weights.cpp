@@ -15,6 +15,7 @@ namespace {
 using winograd::Filter;
 using winograd::filter_of;
 using winograd::Form;
+using winograd::form_of;
 
 PackedKind kind_of(int m, int64_t stride) {
   if (stride == 1) return m == 2 ? PackedKind::winograd2 : PackedKind::winograd4;
@@ -22,15 +23,6 @@ PackedKind kind_of(int m, int64_t stride) {
 }
 PackedHeader header_here(int m, int64_t stride) { return PackedHeader::here(kind_of(m, stride)); }
 
-/// That of any stride is as large.
-Form form_of(int m, const Array& weight, int64_t width) {
-  return {.channels = weight.shape[1],
-          .outputs = weight.shape[0],
-          .width = width,
-          .planes = filter_of(m, weight, 1).weights()};
-}
-static_assert(Filter{2, 3, 2}.weights() == Filter{2, 3}.weights() &&
-              Filter{4, 3, 2}.weights() == Filter{4, 3}.weights());
 size_t bytes_of(const Form& form, const Array& weight) {
   return kPackedHeaderBytes + static_cast<size_t>(form.size() + weight.numel()) * sizeof(float);
 }
@@ -80,7 +72,8 @@ const float* winograd::packed_here(const void* packed, const Filter& filter) {
 }
 
 size_t conv_winograd_packed_bytes(int m, const ConvArgs& args) {
-  return bytes_of(form_of(m, args.weight, header_here(m, 1).width), args.weight);
+  const int64_t stride = args.geometry.stride.h;
+  return bytes_of(form_of(filter_of(m, args.weight, stride), args.weight, header_here(m, stride).width), args.weight);
 }
 
 std::string conv_winograd_packed_format(int m, int64_t stride) { return header_here(m, stride).format(); }
@@ -88,9 +81,10 @@ std::string conv_winograd_packed_format(int m, int64_t stride) { return header_h
 void conv_winograd_pack(int m, const ConvArgs& args, void* packed) {
   const int64_t stride = args.geometry.stride.h;
   const PackedHeader header = header_here(m, stride);
-  const Form form = form_of(m, args.weight, header.width);
+  const Filter filter = filter_of(m, args.weight, stride);
+  const Form form = form_of(filter, args.weight, header.width);
   float* const to = header.write(packed);
-  winograd::transform_weights(filter_of(m, args.weight, stride), args.weight, form, to, /*exact=*/true);
+  winograd::transform_weights(filter, args.weight, form, to, /*exact=*/true);
   copy_4d(args.weight, dense_weights(args.weight, to + form.size()));
 }
 
@@ -98,11 +92,13 @@ void check_conv_winograd_packed(int m, const Array& weight, std::span<const std:
                                 std::string_view format) {
   const int64_t stride = format.find("_strided:") == std::string_view::npos ? 1 : 2;
   check_packed(packed, kind_of(m, stride), format, weight.numel(),
-               [&](int64_t width) { return bytes_of(form_of(m, weight, width), weight); });
+               [&](int64_t width) { return bytes_of(form_of(filter_of(m, weight, stride), weight, width), weight); });
 }
 
 void conv_winograd_unpack(int m, const void* packed, const Array& weight) {
-  const Form form = form_of(m, weight, PackedHeader::read(packed).width);
+  const PackedHeader header = PackedHeader::read(packed);
+  const int64_t stride = header.kind == kind_of(m, 2) ? 2 : 1;
+  const Form form = form_of(filter_of(m, weight, stride), weight, header.width);
   copy_4d(dense_weights(weight, const_cast<float*>(packed_body(packed)) + form.size()), weight);
 }
 

@@ -288,9 +288,9 @@ void transform_square(Transform which, const Planes& p) {
 
 template <int M>
 void transform_strided(Transform which, const Planes& p) {
-  constexpr int kEdge = 2 * M + 1;
-  which == Transform::input ? square<kEdge, kEdge, Lines<M, 3, 2>::input>(p)
-                            : square<3, M + 2, Lines<M, 3, 2>::weight>(p);
+  constexpr Filter kFilter{M, 3, 2};
+  which == Transform::input ? square<kFilter.edge(), kFilter.edge(), Lines<M, 3, 2>::input>(p)
+                            : square<3, kFilter.edge_weights(), Lines<M, 3, 2>::weight>(p);
 }
 
 /// Results along a line of an output tile, whichever way it lies.
@@ -330,7 +330,7 @@ void output_line(const OutputTile& t, bool across) {
 
 template <int M, int kStride = 1>
 void output_square(const OutputTile& t) {
-  constexpr int kEdge = (M - 1) * kStride + 3;
+  constexpr int kEdge = Filter{M, 3, kStride}.edge();
   for (int64_t c = 0; c < t.channels; c += kLanes) {
     V half[M * kEdge];  // A^T s
     INGOT_UNROLL

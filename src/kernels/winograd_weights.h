@@ -30,6 +30,10 @@ struct Form {
   int64_t size() const { return (outputs + width - 1) / width * planes * channels * width; }
 };
 
+inline Form form_of(const Filter& filter, const Array& weight, int64_t width) {
+  return {.channels = weight.shape[1], .outputs = weight.shape[0], .width = width, .planes = filter.weights()};
+}
+
 /// What stands behind the header of packed weights. Throws Error unless they are of this filter and CPU tier.
 const float* packed_here(const void* packed, const Filter& filter);
 
